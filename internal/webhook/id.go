@@ -1,0 +1,58 @@
+package webhook
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Prefixes of ids. An id is its prefix, an underscore and a UUIDv7 in 26
+// characters of base 32, as the TypeID specification (v0.3) writes it. Ids of
+// one prefix therefore sort by the time they were made, as text too, and are
+// kept in the database exactly as the API shows them.
+const (
+	WorkspacePrefix = "ws"
+	WebhookPrefix   = "wh"
+	EventTypePrefix = "et"
+	APIKeyPrefix    = "key"
+	TestRunPrefix   = "run"
+	// TestPrefix begins the id of a test result, which is also the message id
+	// that the receiver sees: it is signed, so nobody can pass a test off as
+	// a real event.
+	TestPrefix = "test"
+)
+
+// NewID makes a new id with the given prefix.
+func NewID(prefix string) string {
+	id := uuid.Must(uuid.NewV7()) // fails only where the system has no randomness
+	return prefix + "_" + encode(id)
+}
+
+// PrefixOf returns the prefix of an id, "" where it has none.
+func PrefixOf(id string) string {
+	prefix, _, found := strings.Cut(id, "_")
+	if !found {
+		return ""
+	}
+	return prefix
+}
+
+// encode writes 128 bits as 26 digits of Crockford's base 32, most significant
+// first; the first digit holds three bits only.
+func encode(id uuid.UUID) string {
+	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
+	var out [26]byte
+	var bits, have uint
+	next := len(id) - 1
+	for i := len(out) - 1; i >= 0; i-- {
+		if have < 5 && next >= 0 {
+			bits |= uint(id[next]) << have
+			have += 8
+			next--
+		}
+		out[i] = digits[bits&31]
+		bits >>= 5
+		have -= min(have, 5)
+	}
+	return string(out[:])
+}

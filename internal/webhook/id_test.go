@@ -1,0 +1,44 @@
+package webhook
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// The vectors are those of the TypeID specification's valid.yml.
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"00000000-0000-0000-0000-000000000000": "00000000000000000000000000",
+		"00000000-0000-0000-0000-000000000001": "00000000000000000000000001",
+		"00000000-0000-0000-0000-00000000000a": "0000000000000000000000000a",
+		"00000000-0000-0000-0000-000000000010": "0000000000000000000000000g",
+		"00000000-0000-0000-0000-000000000020": "00000000000000000000000010",
+		"ffffffff-ffff-ffff-ffff-ffffffffffff": "7zzzzzzzzzzzzzzzzzzzzzzzzz",
+		"0110c853-1d09-52d8-d73e-1194e95b5f19": "0123456789abcdefghjkmnpqrs",
+		"01890a5d-ac96-774b-bcce-b302099a8057": "01h455vb4pex5vsknk084sn02q",
+	} {
+		if got := encode(uuid.MustParse(id)); got != want {
+			t.Errorf("encode(%s) = %s, want %s", id, got, want)
+		}
+	}
+}
+
+func TestNewIDSortsByTime(t *testing.T) {
+	t.Parallel()
+	ids := make([]string, 1000)
+	for i := range ids {
+		ids[i] = NewID(WebhookPrefix)
+	}
+	if !slices.IsSorted(ids) {
+		t.Error("ids made one after the other are not in order")
+	}
+	if got := PrefixOf(ids[0]); got != WebhookPrefix {
+		t.Errorf("PrefixOf(%s) = %q, want %q", ids[0], got, WebhookPrefix)
+	}
+	if got := PrefixOf("no-underscore"); got != "" {
+		t.Errorf("PrefixOf(no-underscore) = %q, want none", got)
+	}
+}

@@ -1,0 +1,10 @@
+package webhook
+
+// IsNode marks the types that the API's node(id) can find by their id.
+func (*EventType) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*Webhook) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*TestRun) IsNode() {}

@@ -1,0 +1,19 @@
+package webhook
+
+// Page asks for a stretch of a list that is sorted newest first.
+type Page struct {
+	// Limit is the most items, at least 1.
+	Limit int
+	// After and Before are the ids between which to look, both exclusive;
+	// empty for no bound.
+	After, Before string
+	// FromEnd takes the last Limit items of the stretch, not the first.
+	FromEnd bool
+}
+
+// Slice is one page of a list.
+type Slice[T any] struct {
+	Items []T
+	// HasNext and HasPrevious say whether items follow or precede the page.
+	HasNext, HasPrevious bool
+}

@@ -1,0 +1,90 @@
+package webhook
+
+import "time"
+
+// TestRun is one run of tests against an endpoint.
+type TestRun struct {
+	ID          string
+	WorkspaceID string
+	// WebhookID is nil for an endpoint that is not registered, or whose
+	// webhook was deleted.
+	WebhookID      *string
+	URL            string
+	Status         TestRunStatus
+	StartedAt      time.Time
+	FinishedAt     *time.Time
+	TestsTotal     int
+	TestsSucceeded int
+	TestsFailed    int
+}
+
+// TestsRun is the number of tests that are done and were not skipped.
+func (r *TestRun) TestsRun() int { return r.TestsSucceeded + r.TestsFailed }
+
+// Success says whether every test succeeded; nil until all are done.
+func (r *TestRun) Success() *bool {
+	if r.Status == TestRunRunning {
+		return nil
+	}
+	success := r.Status == TestRunFinished && r.TestsFailed == 0
+	return &success
+}
+
+// TestRunStatus says how far a test run is.
+type TestRunStatus string
+
+// The statuses of a test run.
+const (
+	TestRunRunning  TestRunStatus = "RUNNING"
+	TestRunFinished TestRunStatus = "FINISHED"
+	TestRunAborted  TestRunStatus = "ABORTED"
+)
+
+// TestResult is how one event type fared under one scenario.
+type TestResult struct {
+	// ID is also the message id that the receiver saw.
+	ID        string
+	RunID     string
+	EventName string
+	// Scenario is the name of what the endpoint was put through.
+	Scenario string
+	Verdict  Verdict
+	// Message is the outcome in one sentence, with what to mend where it failed.
+	Message string
+	// Exchanges are the requests of the test and their answers, in order; none
+	// where the run was cut off before the test began.
+	Exchanges []Exchange
+}
+
+// Outcome is how the deciding request ended, which is the last one; CANCELED
+// where none was begun.
+func (r *TestResult) Outcome() Outcome {
+	if len(r.Exchanges) == 0 {
+		return OutcomeCanceled
+	}
+	return r.Exchanges[len(r.Exchanges)-1].Outcome
+}
+
+// Verdict is the judgement of a test.
+type Verdict string
+
+// The verdicts.
+const (
+	VerdictPass Verdict = "PASS"
+	VerdictWarn Verdict = "WARN"
+	VerdictFail Verdict = "FAIL"
+	VerdictSkip Verdict = "SKIP"
+)
+
+// Success says whether the endpoint did what it must; nil where the test did
+// not apply.
+func (v Verdict) Success() *bool {
+	if v == VerdictSkip {
+		return nil
+	}
+	success := v == VerdictPass || v == VerdictWarn
+	return &success
+}
+
+// ScenarioValid is the scenario of one correct, signed event.
+const ScenarioValid = "valid"

@@ -1,0 +1,215 @@
+package webhook
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// valid is a webhook without a mistake.
+func valid() *Webhook {
+	return &Webhook{
+		UID:           "mine",
+		Name:          "Mine",
+		URL:           "https://example.com/",
+		Events:        []string{"job.status"},
+		Method:        MethodPost,
+		PayloadFormat: FormatEnvelope,
+		Signing:       SigningStandard,
+		Secret:        NewSecret(),
+		TimeoutMs:     15_000,
+		Metadata:      []byte("{}"),
+	}
+}
+
+func TestValidWebhook(t *testing.T) {
+	t.Parallel()
+	if errs := valid().Validate(); errs != nil {
+		t.Errorf("Validate of a valid webhook = %v", errs)
+	}
+}
+
+// TestValidate makes one mistake at a time and wants exactly that one back.
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 2049)
+	for _, test := range []struct {
+		mistake string
+		make    func(*Webhook)
+		want    string // code, path
+	}{
+		{"uid like an id", func(w *Webhook) { w.UID = "wh_1" }, "INVALID uid"},
+		{"uid with a space", func(w *Webhook) { w.UID = "a b" }, "INVALID uid"},
+		{"no uid", func(w *Webhook) { w.UID = "" }, "INVALID uid"},
+		{"no name", func(w *Webhook) { w.Name = "" }, "REQUIRED name"},
+		{"long name", func(w *Webhook) { w.Name = long }, "TOO_LONG name"},
+		{"control character", func(w *Webhook) { w.Name = "a\x00b" }, "INVALID name"},
+		{"long description", func(w *Webhook) { w.Description = &long }, "TOO_LONG description"},
+		{"no events", func(w *Webhook) { w.Events = nil }, "REQUIRED events"},
+		{"many events", func(w *Webhook) { w.Events = strings.Split(strings.Repeat("a,", 100)+"a", ",") }, "TOO_LONG events"},
+		{"names in one text", func(w *Webhook) { w.Events = []string{"ok", "job.status, order.status"} }, "INVALID events.1"},
+		{"star in the middle", func(w *Webhook) { w.Events = []string{"job*"} }, "INVALID events.0"},
+		{"empty event", func(w *Webhook) { w.Events = []string{""} }, "INVALID events.0"},
+		{"short time-out", func(w *Webhook) { w.TimeoutMs = 999 }, "INVALID timeoutMs"},
+		{"long time-out", func(w *Webhook) { w.TimeoutMs = 30_001 }, "INVALID timeoutMs"},
+		{"own header of the service", func(w *Webhook) { w.Headers = []Header{{"Webhook-Id", "1"}} }, "INVALID headers.0.name"},
+		{"header of the connection", func(w *Webhook) { w.Headers = []Header{{"connection", "close"}} }, "INVALID headers.0.name"},
+		{"header with a colon", func(w *Webhook) { w.Headers = []Header{{"a:b", "1"}} }, "INVALID headers.0.name"},
+		{"header split", func(w *Webhook) { w.Headers = []Header{{"X-A", "1\r\nX-B: 2"}} }, "INVALID headers.0.value"},
+		{"header not ASCII", func(w *Webhook) { w.Headers = []Header{{"X-A", "é"}} }, "INVALID headers.0.value"},
+		{"header twice", func(w *Webhook) { w.Headers = []Header{{"X-A", "1"}, {"x-a", "2"}} }, "INVALID headers.1.name"},
+		{"many headers", func(w *Webhook) {
+			for i := range 21 {
+				w.Headers = append(w.Headers, Header{fmt.Sprint("X-", i), "1"})
+			}
+		}, "TOO_LONG headers"},
+		{"metadata no object", func(w *Webhook) { w.Metadata = []byte("[]") }, "INVALID metadata"},
+		{"large metadata", func(w *Webhook) { w.Metadata = []byte(`{"a":"` + strings.Repeat("x", MaxMetadata) + `"}`) }, "INVALID metadata"},
+		{"GET with an envelope", func(w *Webhook) { w.Method = MethodGet }, "INVALID payloadFormat"},
+		{"short secret", func(w *Webhook) { w.Secret = "123456789012345" }, "INVALID secret"},
+		{"secret of 23 bytes", func(w *Webhook) { w.Secret = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=" }, "INVALID secret"},
+		{"secret no base64", func(w *Webhook) { w.Secret = "whsec_!" }, "INVALID secret"},
+		{"secret of the other scheme", func(w *Webhook) { w.Secret = "whsk_" + Secret(strings.Repeat("a", 40)) }, "INVALID secret"},
+		{"secret not ASCII", func(w *Webhook) { w.Secret = "ééééééééé" }, "INVALID secret"},
+		{"secret without signing", func(w *Webhook) { w.Signing = SigningNone }, "INVALID secret"},
+	} {
+		w := valid()
+		test.make(w)
+		var got []string
+		for _, e := range w.Validate() {
+			got = append(got, string(e.Code)+" "+strings.Join(e.Field, "."))
+			if e.Message == "" || !strings.HasSuffix(e.Message, ".") && !strings.HasSuffix(e.Message, "?") {
+				t.Errorf("%s: message is no sentence: %q", test.mistake, e.Message)
+			}
+		}
+		if diff := cmp.Diff([]string{test.want}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.mistake, diff)
+		}
+	}
+}
+
+func TestSecretKey(t *testing.T) {
+	t.Parallel()
+	for secret, want := range map[Secret]string{
+		"QWZTFnMEXhqZKNmu":                       "QWZTFnMEXhqZKNmu",
+		"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz": "012345678901234567890123",
+	} {
+		got, err := secret.Key()
+		if err != nil || string(got) != want {
+			t.Errorf("Key of %q = %q, %v, want %q", string(secret), got, err, want)
+		}
+	}
+	if key, err := NewSecret().Key(); err != nil || len(key) != 32 {
+		t.Errorf("Key of a new secret = %d bytes, %v, want 32", len(key), err)
+	}
+}
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	t.Parallel()
+	secret := NewSecret()
+	for _, verb := range []string{"%s", "%v", "%+v", "%#v", "%q", "%x"} {
+		if got := fmt.Sprintf(verb, secret); got != redacted {
+			t.Errorf("Sprintf(%s) = %s", verb, got)
+		}
+	}
+	if got := secret.LogValue().String(); got != redacted {
+		t.Errorf("LogValue = %s", got)
+	}
+}
+
+func TestErrorsCanBeAsked(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("wrapped: %w", Errors{NewError(Invalid, "a"), NewError(NotFound, "b", "x")})
+	if !errors.Is(err, NotFound) || !errors.Is(err, Invalid) || errors.Is(err, Conflict) {
+		t.Errorf("errors.Is does not find the codes in %v", err)
+	}
+	if Errors(nil).OrNil() != nil {
+		t.Error("no errors are an error")
+	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"job.status", "job.status", true},
+		{"job.status", "job.statu", false},
+		{"job.status", "Job.status", false},
+		{"*", "anything", true},
+		{"Payout.*", "Payout.created", true},
+		{"Payout.*", "Payout", false},
+		{"Payout.*", "Payouts.created", false},
+	} {
+		if got := Match(test.pattern, test.name); got != test.want {
+			t.Errorf("Match(%q, %q) = %t", test.pattern, test.name, got)
+		}
+	}
+}
+
+func TestSetActive(t *testing.T) {
+	t.Parallel()
+	then, now := Now().AddDate(0, 0, -1), Now()
+	for _, test := range []struct {
+		name   string
+		before Webhook
+		active bool
+		want   Webhook
+	}{
+		{"off stays off", Webhook{StatusReason: ReasonOwner, StatusChangedAt: then}, false,
+			Webhook{StatusReason: ReasonOwner, StatusChangedAt: then}},
+		{"on", Webhook{StatusReason: ReasonOwner, StatusChangedAt: then}, true,
+			Webhook{Active: true, StatusReason: ReasonTestPassed, StatusChangedAt: now}},
+		{"on stays on", Webhook{Active: true, StatusReason: ReasonOwner, StatusChangedAt: then}, true,
+			Webhook{Active: true, StatusReason: ReasonOwner, StatusChangedAt: then}},
+		{"on lifts a suspension", Webhook{Active: true, StatusReason: ReasonGone, StatusChangedAt: then}, true,
+			Webhook{Active: true, StatusReason: ReasonTestPassed, StatusChangedAt: now}},
+		{"off ends a suspension", Webhook{Active: true, StatusReason: ReasonGone, StatusChangedAt: then}, false,
+			Webhook{StatusReason: ReasonTestPassed, StatusChangedAt: now}},
+	} {
+		w := test.before
+		w.SetActive(test.active, ReasonTestPassed, now)
+		if diff := cmp.Diff(test.want, w); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func TestSampleCatalogueIsValid(t *testing.T) {
+	t.Parallel()
+	types, err := SampleEventTypes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(types) != 12 {
+		t.Errorf("the sample catalogue has %d types, want 12", len(types))
+	}
+	for _, e := range types {
+		if err := ValidateEventName(e.Name); err != nil {
+			t.Errorf("%s: %v", e.Name, err)
+		}
+		if e.Title == "" || e.Category == "" || e.Description == "" || e.Example[0] != '{' {
+			t.Errorf("%s lacks a title, category, description or an object as example", e.Name)
+		}
+	}
+}
+
+func TestCanonicalJSON(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{ "b": 1, "a": [ ] }`:                `{"a":[],"b":1}`,
+		`{"n": 12345678901234567890.10}`:      `{"n":12345678901234567890.10}`,
+		`{"n": 1e400}`:                        `{"n":1e400}`,
+		`"<&>` + "\u2028" + `"`:               `"<&>\u2028"`,
+		`{"a": null, "t": true, "f": false }`: `{"a":null,"f":false,"t":true}`,
+	} {
+		got, err := CanonicalJSON([]byte(text))
+		if err != nil || string(got) != want {
+			t.Errorf("CanonicalJSON(%s) = %s, %v, want %s", text, got, err, want)
+		}
+	}
+}
