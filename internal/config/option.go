@@ -1,0 +1,151 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+	"strings"
+)
+
+// option is one row of the table.
+type option struct {
+	// name is that of the environment variable; the flag's follows from it.
+	name string
+	// initial is the default, as a user would write it.
+	initial string
+	// unset says in words what holds where initial is empty.
+	unset string
+	doc   string
+	// secret keeps the text out of error messages.
+	secret bool
+	// value is the option's place in a Config: Set reads a text into it,
+	// String shows what is in it without giving a secret away.
+	value func(*Config) flag.Value
+}
+
+// The options that development mode depends on.
+const (
+	addrName = "HOOKQL_ADDR"
+	devName  = "HOOKQL_DEV"
+)
+
+// options is the table. A new row's empty text must mean what programs
+// without the row did, so that an old deployment runs a new binary.
+func options() []option {
+	return []option{
+		{
+			name:    addrName,
+			initial: "127.0.0.1:8080",
+			doc:     "Address to listen on as host:port; an empty host is every interface, port 0 any free port.",
+			value:   func(c *Config) flag.Value { return (*address)(&c.Addr) },
+		},
+		{
+			name:  "HOOKQL_DATA_DIR",
+			unset: "./data, as root /var/lib/hookql",
+			doc:   "Directory of the embedded database.",
+			value: func(c *Config) flag.Value { return (*text)(&c.DataDir) },
+		},
+		{
+			name:   "DATABASE_URL",
+			unset:  "the embedded database",
+			doc:    "PostgreSQL to use, as postgres://user:password@host:5432/database.",
+			secret: true,
+			value:  func(c *Config) flag.Value { return (*databaseURL)(&c.DatabaseURL) },
+		},
+		{
+			name:  devName,
+			unset: "true with the embedded database on a loopback address, else false",
+			doc:   "Development mode: requests need no key, and webhooks may call this machine and use http.",
+			value: func(c *Config) flag.Value { return (*toggle)(&c.Dev) },
+		},
+		{
+			name:  "HOOKQL_ALLOWED_ORIGINS",
+			unset: "none",
+			doc:   "Origins of web pages that may use the API, comma separated, each as scheme://host[:port].",
+			value: func(c *Config) flag.Value { return (*origins)(&c.AllowedOrigins) },
+		},
+		{
+			name:  "HOOKQL_ALLOW_NETWORKS",
+			unset: "none",
+			doc:   "Networks that may be sent to besides public addresses, comma separated, such as 10.1.0.0/16.",
+			value: func(c *Config) flag.Value { return (*networks)(&c.AllowNetworks) },
+		},
+		{
+			name:    "HOOKQL_ALLOW_HTTP",
+			initial: "false",
+			doc:     "Let webhooks have http URLs, whose requests anybody on the way can read.",
+			value:   func(c *Config) flag.Value { return (*toggle)(&c.AllowHTTP) },
+		},
+		{
+			name:   "HOOKQL_OPERATOR_KEY",
+			unset:  "made and printed at the first start",
+			doc:    "Key that opens the API outside development mode, at least 32 characters.",
+			secret: true,
+			value:  func(c *Config) flag.Value { return (*key)(&c.OperatorKey) },
+		},
+		{
+			name:  "HOOKQL_POSTGRES_BIN",
+			unset: "looked for where systems install them",
+			doc:   "Directory of the programs initdb and postgres, which the embedded database runs.",
+			value: func(c *Config) flag.Value { return (*text)(&c.PostgresBin) },
+		},
+	}
+}
+
+// flag is the name of the option's flag: HOOKQL_DATA_DIR is -data-dir.
+func (o option) flag() string {
+	name := strings.ToLower(strings.TrimPrefix(o.name, "HOOKQL_"))
+	return strings.ReplaceAll(name, "_", "-")
+}
+
+// isSwitch says whether the flag may stand without a value.
+func (o option) isSwitch() bool {
+	_, ok := o.value(new(Config)).(*toggle)
+	return ok
+}
+
+// fallback says what holds where nobody sets the option.
+func (o option) fallback() string {
+	if o.initial != "" {
+		return o.initial
+	}
+	return o.unset
+}
+
+// lookUp finds the option's text and who gave it.
+func (o option) lookUp(flags map[string]string, getenv func(string) string) (string, source) {
+	text, given := flags[o.flag()]
+	from := fromFlag
+	if !given {
+		text, from = getenv(o.name), fromEnvironment
+	}
+	if text == "" {
+		return o.initial, fromDefault
+	}
+	return text, from
+}
+
+// mistake puts an error of Set into the words of the user.
+func (o option) mistake(text string, from source, err error) error {
+	if o.secret {
+		return fmt.Errorf("%s: %w", spelling(o.name, from), err)
+	}
+	return fmt.Errorf("%s=%q: %w", spelling(o.name, from), text, err)
+}
+
+// source is who gave an option its text.
+type source string
+
+// The sources, the strongest first.
+const (
+	fromFlag        source = "flag"
+	fromEnvironment source = "environment"
+	fromDefault     source = "default"
+)
+
+// spelling is an option's name as the user wrote it.
+func spelling(name string, from source) string {
+	if from == fromFlag {
+		return "-" + option{name: name}.flag()
+	}
+	return name
+}
