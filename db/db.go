@@ -1,0 +1,109 @@
+// Package db keeps HookQL's data in PostgreSQL. It is the only place with SQL:
+// one file per noun, each statement directly above the method that runs it.
+//
+// Every method that touches a customer's data takes the workspace's id right
+// after the context and finds nothing outside it. One exported method is one
+// transaction; no transaction leaves the package. What the caller can mend
+// comes back as *webhook.Error, everything else is a fault.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	_ "github.com/lib/pq" // the driver "postgres"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// MaxConnections is how many connections one process holds at most.
+const MaxConnections = 20
+
+// DB is the database. It is safe for concurrent use.
+type DB struct {
+	// OnStatement, where set, is called with the name of each statement before
+	// it runs: for logs, metrics, and tests that count.
+	OnStatement func(ctx context.Context, name string)
+
+	pool *sqlx.DB
+}
+
+// Open connects to the database at url. The caller closes it.
+func Open(ctx context.Context, url string) (*DB, error) {
+	pool, err := sqlx.ConnectContext(ctx, "postgres", url)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	pool.SetMaxOpenConns(MaxConnections)
+	pool.SetMaxIdleConns(MaxConnections)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return &DB{pool: pool}, nil
+}
+
+// Close closes every connection.
+func (d *DB) Close() error { return d.pool.Close() }
+
+// Ping says whether the database answers.
+func (d *DB) Ping(ctx context.Context) error { return d.pool.PingContext(ctx) }
+
+// inTx runs fn in a transaction, which is committed unless fn fails.
+func (d *DB) inTx(ctx context.Context, fn func(*sqlx.Tx) error) error {
+	tx, err := d.pool.BeginTxx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back, before it the first error counts
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// get reads one row into dest; no row is webhook.NotFound.
+func (d *DB) get(ctx context.Context, s statement, dest any, args ...any) error {
+	d.observe(ctx, s)
+	err := d.pool.GetContext(ctx, dest, s.text, args...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return webhook.NotFound
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// list reads all rows into the slice at dest.
+func (d *DB) list(ctx context.Context, s statement, dest any, args ...any) error {
+	d.observe(ctx, s)
+	if err := d.pool.SelectContext(ctx, dest, s.text, args...); err != nil {
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+// exec runs a statement and says how many rows it changed.
+func (d *DB) exec(ctx context.Context, q sqlx.ExecerContext, s statement, args ...any) (int64, error) {
+	d.observe(ctx, s)
+	result, err := q.ExecContext(ctx, s.text, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", s.name, err)
+	}
+	changed, err := result.RowsAffected()
+	if err != nil {
+		return 0, fmt.Errorf("%s: count rows: %w", s.name, err)
+	}
+	return changed, nil
+}
+
+func (d *DB) observe(ctx context.Context, s statement) {
+	if d.OnStatement != nil {
+		d.OnStatement(ctx, s.name)
+	}
+}

@@ -1,0 +1,439 @@
+package db_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+func TestStatementsFitTheSchema(t *testing.T) {
+	t.Parallel()
+	db.PrepareStatements(t, pgtest.URL(t))
+}
+
+// open returns a database with a workspace in it.
+func open(t *testing.T) (d *db.DB, workspaceID string) {
+	t.Helper()
+	d = pgtest.New(t)
+	workspaceID, err := d.EnsureWorkspace(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, workspaceID
+}
+
+// newWebhook is a valid webhook that is not registered yet.
+func newWebhook(uid string) *webhook.Webhook {
+	now := webhook.Now()
+	description := "orders, \u20ac, and \"quotes\""
+	return &webhook.Webhook{
+		ID:              webhook.NewID(webhook.WebhookPrefix),
+		UID:             uid,
+		Name:            "a name",
+		Description:     &description,
+		URL:             "https://example.com/hook?a=1",
+		Events:          []string{"job.status", "Payout.*"},
+		StatusReason:    webhook.ReasonOwner,
+		StatusChangedAt: now,
+		Method:          webhook.MethodPost,
+		PayloadFormat:   webhook.FormatEnvelope,
+		Signing:         webhook.SigningStandard,
+		Secret:          webhook.NewSecret(),
+		Headers:         []webhook.Header{{Name: "X-B", Value: "2"}, {Name: "X-A", Value: "1"}},
+		TimeoutMs:       15_000,
+		Metadata:        json.RawMessage(`{"a":1}`),
+		Version:         1,
+		CreatedAt:       now,
+		UpdatedAt:       now,
+	}
+}
+
+func insert(t *testing.T, d *db.DB, workspaceID string, w *webhook.Webhook) *webhook.Webhook {
+	t.Helper()
+	w.WorkspaceID = workspaceID
+	if err := d.InsertWebhook(t.Context(), workspaceID, w); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestMigrateTwice(t *testing.T) {
+	t.Parallel()
+	applied, err := pgtest.New(t).Migrate(t.Context())
+	if err != nil || len(applied) > 0 {
+		t.Errorf("Migrate of a migrated database = %v, %v, want nothing to do", applied, err)
+	}
+}
+
+func TestMigrateTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	empty := pgtest.EmptyURL(t)
+	errs := make(chan error)
+	for range 2 {
+		go func() {
+			d, err := db.Open(context.Background(), empty)
+			if err == nil {
+				_, err = d.Migrate(context.Background())
+				err = errors.Join(err, d.Close())
+			}
+			errs <- err
+		}()
+	}
+	for range 2 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestWebhookReadsBackAsWritten(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	want := insert(t, d, workspaceID, newWebhook("mine"))
+	for _, key := range []string{want.ID, want.UID} {
+		got, err := d.Webhook(t.Context(), workspaceID, key)
+		if err != nil {
+			t.Fatalf("Webhook(%q): %v", key, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Webhook(%q) (-written +read):\n%s", key, diff)
+		}
+	}
+}
+
+func TestWebhooksOfAnotherWorkspaceAreNotFound(t *testing.T) {
+	t.Parallel()
+	d, ours := open(t)
+	theirs, err := d.EnsureWorkspace(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := insert(t, d, ours, newWebhook("mine"))
+	run := insertRun(t, d, w)
+
+	if _, err := d.Webhook(t.Context(), theirs, w.ID); !errors.Is(err, webhook.NotFound) {
+		t.Errorf("Webhook from another workspace: %v, want NOT_FOUND", err)
+	}
+	if _, err := d.TestRun(t.Context(), theirs, run.ID); !errors.Is(err, webhook.NotFound) {
+		t.Errorf("TestRun from another workspace: %v, want NOT_FOUND", err)
+	}
+	if err := d.UpdateWebhook(t.Context(), theirs, w); !errors.Is(err, webhook.Conflict) {
+		t.Errorf("UpdateWebhook from another workspace: %v, want CONFLICT", err)
+	}
+	if err := d.DeleteWebhook(t.Context(), theirs, w); !errors.Is(err, webhook.Conflict) {
+		t.Errorf("DeleteWebhook from another workspace: %v, want CONFLICT", err)
+	}
+	if found, err := d.WebhooksByID(t.Context(), theirs, []string{w.ID}); err != nil || len(found) > 0 {
+		t.Errorf("WebhooksByID from another workspace = %v, %v, want none", found, err)
+	}
+	if found, err := d.TestResults(t.Context(), theirs, []string{run.ID}); err != nil || len(found) > 0 {
+		t.Errorf("TestResults from another workspace = %v, %v, want none", found, err)
+	}
+	if pages, err := d.TestRuns(t.Context(), theirs, []string{w.ID}, webhook.Page{Limit: 5}); err != nil || len(pages[w.ID].Items) > 0 {
+		t.Errorf("TestRuns from another workspace = %v, %v, want none", pages, err)
+	}
+}
+
+func TestUidIsUniqueInItsWorkspace(t *testing.T) {
+	t.Parallel()
+	d, ours := open(t)
+	theirs, err := d.EnsureWorkspace(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert(t, d, ours, newWebhook("mine"))
+	insert(t, d, theirs, newWebhook("mine"))
+	var mistake *webhook.Error
+	if err := d.InsertWebhook(t.Context(), ours, newWebhook("mine")); !errors.As(err, &mistake) || mistake.Code != webhook.Taken {
+		t.Errorf("InsertWebhook with a uid that is there = %v, want TAKEN", err)
+	}
+}
+
+func TestUpdateWebhook(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	stale := *w
+	w.Name, w.Description, w.Events = "new", nil, []string{"*"}
+	w.UpdatedAt = w.UpdatedAt.Add(time.Second)
+	if err := d.UpdateWebhook(t.Context(), workspaceID, w); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Webhook(t.Context(), workspaceID, w.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(w, got); diff != "" || got.Version != 2 {
+		t.Errorf("after an update, version %d (-written +read):\n%s", got.Version, diff)
+	}
+	if err := d.UpdateWebhook(t.Context(), workspaceID, &stale); !errors.Is(err, webhook.Conflict) {
+		t.Errorf("UpdateWebhook of an old version: %v, want CONFLICT", err)
+	}
+	if err := d.DeleteWebhook(t.Context(), workspaceID, &stale); !errors.Is(err, webhook.Conflict) {
+		t.Errorf("DeleteWebhook of an old version: %v, want CONFLICT", err)
+	}
+}
+
+func TestWebhookPages(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	var all []string // newest first
+	for i := range 7 {
+		all = append([]string{insert(t, d, workspaceID, newWebhook(fmt.Sprint("w", i))).ID}, all...)
+	}
+	for name, test := range map[string]struct {
+		page     webhook.Page
+		want     []string
+		next, up bool
+	}{
+		"first":            {webhook.Page{Limit: 3}, all[:3], true, false},
+		"first after":      {webhook.Page{Limit: 3, After: all[2]}, all[3:6], true, true},
+		"last page":        {webhook.Page{Limit: 3, After: all[5]}, all[6:], false, true},
+		"past the end":     {webhook.Page{Limit: 3, After: all[6]}, nil, false, true},
+		"all":              {webhook.Page{Limit: 7}, all, false, false},
+		"last":             {webhook.Page{Limit: 3, FromEnd: true}, all[4:], false, true},
+		"last before":      {webhook.Page{Limit: 3, Before: all[4], FromEnd: true}, all[1:4], true, true},
+		"last reaches top": {webhook.Page{Limit: 3, Before: all[2], FromEnd: true}, all[:2], true, false},
+		"between":          {webhook.Page{Limit: 9, After: all[1], Before: all[4]}, all[2:4], false, true},
+	} {
+		slice, err := d.Webhooks(t.Context(), workspaceID, test.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range slice.Items {
+			got = append(got, w.ID)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if slice.HasNext != test.next || slice.HasPrevious != test.up {
+			t.Errorf("%s: next, previous = %t, %t, want %t, %t", name, slice.HasNext, slice.HasPrevious, test.next, test.up)
+		}
+	}
+	if n, err := d.CountWebhooks(t.Context(), workspaceID); err != nil || n != 7 {
+		t.Errorf("CountWebhooks = %d, %v, want 7", n, err)
+	}
+}
+
+// insertRun keeps a run of one webhook with everything a receiver may answer.
+func insertRun(t *testing.T, d *db.DB, w *webhook.Webhook) *webhook.TestRun {
+	t.Helper()
+	run, results := newRun(w)
+	if err := d.InsertTestRun(t.Context(), w.WorkspaceID, run, results); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.TestResult) {
+	now := webhook.Now()
+	run := &webhook.TestRun{
+		ID:             webhook.NewID(webhook.TestRunPrefix),
+		WorkspaceID:    w.WorkspaceID,
+		WebhookID:      &w.ID,
+		URL:            w.URL,
+		Status:         webhook.TestRunFinished,
+		StartedAt:      now,
+		FinishedAt:     &now,
+		TestsTotal:     2,
+		TestsSucceeded: 1,
+		TestsFailed:    1,
+	}
+	request := webhook.Request{Method: "POST", URL: w.URL, Headers: []webhook.Header{{Name: "Host", Value: "example.com"}}, Body: []byte(`{"a":"\u0000"}`)}
+	return run, []webhook.TestResult{{
+		ID:        webhook.NewID(webhook.TestPrefix),
+		RunID:     run.ID,
+		EventName: "job.status",
+		Scenario:  webhook.ScenarioValid,
+		Verdict:   webhook.VerdictPass,
+		Message:   "Answered 200 OK.",
+		Exchanges: []webhook.Exchange{{
+			Outcome:   webhook.OutcomeDelivered,
+			StartedAt: now,
+			Timing:    webhook.Timing{Connect: 12 * time.Microsecond, Total: time.Millisecond},
+			Request:   request,
+			Response: &webhook.Response{
+				StatusCode:    200,
+				StatusText:    "OK",
+				Headers:       []webhook.Header{{Name: "X-Odd", Value: "\x00"}},
+				Body:          []byte("\x00\xff<script>"),
+				BodyTruncated: true,
+			},
+		}},
+	}, {
+		ID:        webhook.NewID(webhook.TestPrefix),
+		RunID:     run.ID,
+		EventName: "Payout.created",
+		Scenario:  webhook.ScenarioValid,
+		Verdict:   webhook.VerdictFail,
+		Message:   "Nobody listens.",
+		Exchanges: []webhook.Exchange{{Outcome: webhook.OutcomeRefused, Detail: "connection refused", StartedAt: now, Request: request}},
+	}}
+}
+
+func TestTestRunReadsBackAsWritten(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	run, results := newRun(w)
+	if err := d.InsertTestRun(t.Context(), workspaceID, run, results); err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.TestRun(t.Context(), workspaceID, run.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(run, got); diff != "" {
+		t.Errorf("run (-written +read):\n%s", diff)
+	}
+	byRun, err := d.TestResults(t.Context(), workspaceID, []string{run.ID, "run_absent"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string][]*webhook.TestResult{run.ID: {&results[0], &results[1]}}
+	if diff := cmp.Diff(want, byRun); diff != "" {
+		t.Errorf("results (-written +read):\n%s", diff)
+	}
+	one, err := d.TestResult(t.Context(), workspaceID, results[1].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&results[1], one); diff != "" {
+		t.Errorf("result (-written +read):\n%s", diff)
+	}
+}
+
+func TestOddTextIsKept(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	run, results := newRun(w)
+	results[0].Message = "NUL \x00 and \xff"
+	results[0].Exchanges[0].Detail = "\x00"
+	results[0].Exchanges[0].Response.StatusText = "\x00\xfe"
+	if err := d.InsertTestRun(t.Context(), workspaceID, run, results); err != nil {
+		t.Fatalf("a receiver's odd bytes kept the run from being kept: %v", err)
+	}
+	one, err := d.TestResult(t.Context(), workspaceID, results[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := one.Message, "NUL \uFFFD and \uFFFD"; got != want {
+		t.Errorf("message = %q, want %q", got, want)
+	}
+}
+
+func TestRunsOutliveTheirWebhook(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	before := insertRun(t, d, w)
+	if err := d.DeleteWebhook(t.Context(), workspaceID, w); err != nil {
+		t.Fatal(err)
+	}
+	after := insertRun(t, d, w) // it was deleted while it was tested
+	for _, run := range []*webhook.TestRun{before, after} {
+		got, err := d.TestRun(t.Context(), workspaceID, run.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.WebhookID != nil {
+			t.Errorf("run of a deleted webhook has the webhook %s", *got.WebhookID)
+		}
+	}
+}
+
+func TestTestRunPages(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	busy := insert(t, d, workspaceID, newWebhook("busy"))
+	idle := insert(t, d, workspaceID, newWebhook("idle"))
+	var runs []string
+	for range 3 {
+		runs = append([]string{insertRun(t, d, busy).ID}, runs...)
+	}
+	pages, err := d.TestRuns(t.Context(), workspaceID, []string{busy.ID, idle.ID}, webhook.Page{Limit: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pages[busy.ID]; len(got.Items) != 2 || got.Items[0].ID != runs[0] || !got.HasNext || got.HasPrevious {
+		t.Errorf("first page = %+v, want the two newest of %v", got, runs)
+	}
+	if got, there := pages[idle.ID]; !there || len(got.Items) != 0 || got.HasNext {
+		t.Errorf("page of a webhook without runs = %+v, %t", got, there)
+	}
+	pages, err = d.TestRuns(t.Context(), workspaceID, []string{busy.ID}, webhook.Page{Limit: 2, FromEnd: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pages[busy.ID]; len(got.Items) != 2 || got.Items[1].ID != runs[2] || !got.HasPrevious {
+		t.Errorf("last page = %+v, want the two oldest of %v", got, runs)
+	}
+	counts, err := d.CountTestRuns(t.Context(), workspaceID, []string{busy.ID, idle.ID})
+	if err != nil || counts[busy.ID] != 3 || counts[idle.ID] != 0 {
+		t.Errorf("CountTestRuns = %v, %v, want 3 and none", counts, err)
+	}
+}
+
+func TestSampleCatalogue(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	sample, err := webhook.SampleEventTypes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time changes nothing
+		if err := d.EnsureEventTypes(t.Context(), sample); err != nil {
+			t.Fatal(err)
+		}
+	}
+	types, err := d.EventTypes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(types) != len(sample) {
+		t.Fatalf("the catalogue has %d types, want %d", len(types), len(sample))
+	}
+	for i := 1; i < len(types); i++ {
+		a, b := types[i-1], types[i]
+		if a.Category > b.Category || a.Category == b.Category && a.Name >= b.Name {
+			t.Errorf("%s/%s comes before %s/%s", a.Category, a.Name, b.Category, b.Name)
+		}
+	}
+}
+
+func TestOnlyOneFirstAPIKey(t *testing.T) {
+	t.Parallel()
+	d := pgtest.New(t)
+	const racers = 8
+	inserted := make(chan bool)
+	for i := range racers {
+		go func() {
+			ok, err := d.InsertFirstAPIKey(context.Background(), "operator", [32]byte{byte(i)})
+			if err != nil {
+				t.Error(err)
+			}
+			inserted <- ok
+		}()
+	}
+	var n int
+	for range racers {
+		if <-inserted {
+			n++
+		}
+	}
+	hashes, err := d.APIKeyHashes(t.Context())
+	if err != nil || n != 1 || len(hashes) != 1 {
+		t.Errorf("%d of %d racers inserted a key, %d are there (%v), want 1", n, racers, len(hashes), err)
+	}
+}

@@ -1,0 +1,147 @@
+-- What the migrations make. Written by `go test ./db -update`.
+
+CREATE TABLE api_keys (
+    id text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT api_keys_pkey PRIMARY KEY (id),
+    CONSTRAINT api_keys_token_hash_key UNIQUE (token_hash),
+    CONSTRAINT api_keys_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+CREATE TABLE event_types (
+    id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    title text NOT NULL,
+    category text COLLATE "C" NOT NULL,
+    description text NOT NULL,
+    documentation text,
+    example json NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT event_types_pkey PRIMARY KEY (id),
+    CONSTRAINT event_types_name_key UNIQUE (name),
+    CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
+);
+
+CREATE TABLE test_exchanges (
+    result_id text COLLATE "C" NOT NULL,
+    number integer NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    outcome text NOT NULL,
+    detail text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    dns_us bigint NOT NULL,
+    connect_us bigint NOT NULL,
+    tls_us bigint NOT NULL,
+    first_byte_us bigint NOT NULL,
+    total_us bigint NOT NULL,
+    connection_reused boolean NOT NULL,
+    request_method text NOT NULL,
+    request_url text NOT NULL,
+    request_headers json NOT NULL,
+    request_body bytea NOT NULL,
+    response_status integer,
+    response_text text,
+    response_headers json,
+    response_body bytea,
+    response_truncated boolean,
+    CONSTRAINT test_exchanges_pkey PRIMARY KEY (result_id, number),
+    CONSTRAINT test_exchanges_result_id_fkey FOREIGN KEY (result_id) REFERENCES test_results(id) ON DELETE CASCADE,
+    CONSTRAINT test_exchanges_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT test_exchanges_check CHECK ((num_nulls(response_status, response_text, response_headers, response_body, response_truncated) = ANY (ARRAY[0, 5]))),
+    CONSTRAINT test_exchanges_number_check CHECK ((number >= 1))
+);
+CREATE INDEX test_exchanges_by_workspace ON public.test_exchanges USING btree (workspace_id);
+
+CREATE TABLE test_results (
+    id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    position integer NOT NULL,
+    event_name text NOT NULL,
+    scenario text NOT NULL,
+    verdict text NOT NULL,
+    message text NOT NULL,
+    CONSTRAINT test_results_pkey PRIMARY KEY (id),
+    CONSTRAINT test_results_run_id_position_key UNIQUE (run_id, "position"),
+    CONSTRAINT test_results_run_id_fkey FOREIGN KEY (run_id) REFERENCES test_runs(id) ON DELETE CASCADE,
+    CONSTRAINT test_results_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT test_results_position_check CHECK (("position" >= 1)),
+    CONSTRAINT test_results_verdict_check CHECK ((verdict = ANY (ARRAY['PASS'::text, 'WARN'::text, 'FAIL'::text, 'SKIP'::text])))
+);
+CREATE INDEX test_results_by_workspace ON public.test_results USING btree (workspace_id);
+
+CREATE TABLE test_runs (
+    id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    webhook_id text COLLATE "C",
+    url text NOT NULL,
+    status text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    tests_total integer NOT NULL,
+    tests_succeeded integer NOT NULL,
+    tests_failed integer NOT NULL,
+    CONSTRAINT test_runs_pkey PRIMARY KEY (id),
+    CONSTRAINT test_runs_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE SET NULL,
+    CONSTRAINT test_runs_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT test_runs_check CHECK (((status = 'RUNNING'::text) = (finished_at IS NULL))),
+    CONSTRAINT test_runs_check1 CHECK (((tests_succeeded + tests_failed) <= tests_total)),
+    CONSTRAINT test_runs_status_check CHECK ((status = ANY (ARRAY['RUNNING'::text, 'FINISHED'::text, 'ABORTED'::text]))),
+    CONSTRAINT test_runs_tests_failed_check CHECK ((tests_failed >= 0)),
+    CONSTRAINT test_runs_tests_succeeded_check CHECK ((tests_succeeded >= 0)),
+    CONSTRAINT test_runs_tests_total_check CHECK ((tests_total >= 1))
+);
+CREATE INDEX test_runs_by_webhook ON public.test_runs USING btree (webhook_id, id);
+CREATE INDEX test_runs_by_workspace ON public.test_runs USING btree (workspace_id);
+
+CREATE TABLE webhooks (
+    id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    uid text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    description text,
+    url text NOT NULL,
+    events text[] NOT NULL,
+    active boolean NOT NULL,
+    status_reason text NOT NULL,
+    status_changed_at timestamp with time zone NOT NULL,
+    method text NOT NULL,
+    payload_format text NOT NULL,
+    signing text NOT NULL,
+    secret text NOT NULL,
+    headers json NOT NULL,
+    timeout_ms integer NOT NULL,
+    metadata json NOT NULL,
+    version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT webhooks_pkey PRIMARY KEY (id),
+    CONSTRAINT webhooks_workspace_id_uid_key UNIQUE (workspace_id, uid),
+    CONSTRAINT webhooks_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT webhooks_check CHECK (((method = 'POST'::text) OR (payload_format = 'DATA'::text))),
+    CONSTRAINT webhooks_check1 CHECK (((signing = 'NONE'::text) = (secret = ''::text))),
+    CONSTRAINT webhooks_events_check CHECK (((cardinality(events) >= 1) AND (cardinality(events) <= 100))),
+    CONSTRAINT webhooks_method_check CHECK ((method = ANY (ARRAY['POST'::text, 'GET'::text]))),
+    CONSTRAINT webhooks_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT webhooks_payload_format_check CHECK ((payload_format = ANY (ARRAY['STANDARD'::text, 'ENVELOPE'::text, 'DATA'::text]))),
+    CONSTRAINT webhooks_signing_check CHECK ((signing = ANY (ARRAY['STANDARD_WEBHOOKS'::text, 'NONE'::text]))),
+    CONSTRAINT webhooks_status_reason_check CHECK ((status_reason = ANY (ARRAY['OWNER'::text, 'TEST_PASSED'::text, 'GONE'::text, 'FAILING'::text]))),
+    CONSTRAINT webhooks_timeout_ms_check CHECK (((timeout_ms >= 1000) AND (timeout_ms <= 30000))),
+    CONSTRAINT webhooks_uid_check CHECK (((uid ~ '^[A-Za-z0-9_.-]{1,128}$'::text) AND (uid !~ '^wh_'::text))),
+    CONSTRAINT webhooks_url_check CHECK ((length(url) <= 2048)),
+    CONSTRAINT webhooks_version_check CHECK ((version >= 1))
+);
+CREATE INDEX webhooks_newest ON public.webhooks USING btree (workspace_id, id);
+
+CREATE TABLE workspaces (
+    id text COLLATE "C" NOT NULL,
+    uid text COLLATE "C" NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    updated_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT workspaces_pkey PRIMARY KEY (id),
+    CONSTRAINT workspaces_uid_key UNIQUE (uid)
+);

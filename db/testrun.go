@@ -1,0 +1,248 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// testRunRow is a row of test_runs.
+type testRunRow struct {
+	ID             string
+	WorkspaceID    string  `db:"workspace_id"`
+	WebhookID      *string `db:"webhook_id"`
+	URL            string
+	Status         webhook.TestRunStatus
+	StartedAt      time.Time  `db:"started_at"`
+	FinishedAt     *time.Time `db:"finished_at"`
+	TestsTotal     int        `db:"tests_total"`
+	TestsSucceeded int        `db:"tests_succeeded"`
+	TestsFailed    int        `db:"tests_failed"`
+}
+
+func (r testRunRow) testRun() *webhook.TestRun {
+	run := webhook.TestRun(r)
+	return &run
+}
+
+const testRunColumns = `
+	id,
+	workspace_id,
+	webhook_id,
+	url,
+	status,
+	started_at,
+	finished_at,
+	tests_total,
+	tests_succeeded,
+	tests_failed`
+
+// A webhook that was deleted while it was tested leaves a run without one.
+var insertTestRun = newStatement("test_runs.insert", `
+INSERT INTO test_runs (`+testRunColumns+`
+) VALUES ($1, $2, (SELECT id FROM webhooks WHERE workspace_id = $2 AND id = $3 FOR KEY SHARE),
+	$4, $5, $6, $7, $8, $9, $10)`)
+
+var insertTestResult = newStatement("test_results.insert", `
+INSERT INTO test_results (
+	id,
+	workspace_id,
+	run_id,
+	position,
+	event_name,
+	scenario,
+	verdict,
+	message
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+
+// InsertTestRun keeps a run with its results and their exchanges, all or none.
+func (d *DB) InsertTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, results []webhook.TestResult) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		_, err := d.exec(ctx, tx, insertTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.Status,
+			run.StartedAt, run.FinishedAt, run.TestsTotal, run.TestsSucceeded, run.TestsFailed)
+		if err != nil {
+			return err
+		}
+		for i, r := range results {
+			_, err := d.exec(ctx, tx, insertTestResult, r.ID, workspaceID, run.ID, i+1, r.EventName,
+				r.Scenario, r.Verdict, text(r.Message))
+			if err != nil {
+				return err
+			}
+			if err := d.insertExchanges(ctx, tx, workspaceID, r.ID, r.Exchanges); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+var findTestRun = newStatement("test_runs.find", `
+SELECT`+testRunColumns+`
+FROM test_runs
+WHERE workspace_id = $1
+	AND id = $2`)
+
+// TestRun finds a test run, else webhook.NotFound.
+func (d *DB) TestRun(ctx context.Context, workspaceID, id string) (*webhook.TestRun, error) {
+	var row testRunRow
+	if err := d.get(ctx, findTestRun, &row, workspaceID, text(id)); err != nil {
+		return nil, err
+	}
+	return row.testRun(), nil
+}
+
+var listNewestTestRuns = newStatement("test_runs.list_newest", `
+SELECT r.*
+FROM unnest($2::text[]) AS w (id)
+CROSS JOIN LATERAL (
+	SELECT`+testRunColumns+`
+	FROM test_runs
+	WHERE workspace_id = $1
+		AND webhook_id = w.id
+		AND id < $3
+		AND id > $4
+	ORDER BY id DESC
+	LIMIT $5
+) AS r
+ORDER BY r.id DESC`)
+
+var listOldestTestRuns = newStatement("test_runs.list_oldest", `
+SELECT r.*
+FROM unnest($2::text[]) AS w (id)
+CROSS JOIN LATERAL (
+	SELECT`+testRunColumns+`
+	FROM test_runs
+	WHERE workspace_id = $1
+		AND webhook_id = w.id
+		AND id < $3
+		AND id > $4
+	ORDER BY id
+	LIMIT $5
+) AS r
+ORDER BY r.id`)
+
+// TestRuns returns the same page of each webhook's test runs, newest first, by
+// the webhook's id.
+func (d *DB) TestRuns(ctx context.Context, workspaceID string, webhookIDs []string, p webhook.Page) (map[string]webhook.Slice[*webhook.TestRun], error) {
+	statement := listNewestTestRuns
+	if p.FromEnd {
+		statement = listOldestTestRuns
+	}
+	below, above := bounds(p)
+	var rows []testRunRow
+	if err := d.list(ctx, statement, &rows, workspaceID, pq.Array(webhookIDs), below, above, p.Limit+1); err != nil {
+		return nil, err
+	}
+	runs := make(map[string][]*webhook.TestRun)
+	for _, r := range rows {
+		runs[*r.WebhookID] = append(runs[*r.WebhookID], r.testRun())
+	}
+	pages := make(map[string]webhook.Slice[*webhook.TestRun], len(webhookIDs))
+	for _, id := range webhookIDs {
+		pages[id] = cut(p, runs[id])
+	}
+	return pages, nil
+}
+
+var countTestRuns = newStatement("test_runs.count", `
+SELECT
+	webhook_id AS id,
+	count(*) AS count
+FROM test_runs
+WHERE workspace_id = $1
+	AND webhook_id = ANY($2)
+GROUP BY webhook_id`)
+
+// CountTestRuns says how many test runs each webhook has; one without any is
+// missing.
+func (d *DB) CountTestRuns(ctx context.Context, workspaceID string, webhookIDs []string) (map[string]int, error) {
+	var rows []struct {
+		ID    string
+		Count int
+	}
+	if err := d.list(ctx, countTestRuns, &rows, workspaceID, pq.Array(webhookIDs)); err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int, len(rows))
+	for _, r := range rows {
+		counts[r.ID] = r.Count
+	}
+	return counts, nil
+}
+
+// testResultRow is a row of test_results.
+type testResultRow struct {
+	ID        string
+	RunID     string `db:"run_id"`
+	EventName string `db:"event_name"`
+	Scenario  string
+	Verdict   webhook.Verdict
+	Message   string
+}
+
+func (r testResultRow) testResult() *webhook.TestResult {
+	return &webhook.TestResult{
+		ID:        r.ID,
+		RunID:     r.RunID,
+		EventName: r.EventName,
+		Scenario:  r.Scenario,
+		Verdict:   r.Verdict,
+		Message:   r.Message,
+	}
+}
+
+var findTestResult = newStatement("test_results.find", `
+SELECT
+	id,
+	run_id,
+	event_name,
+	scenario,
+	verdict,
+	message
+FROM test_results
+WHERE workspace_id = $1
+	AND id = $2`)
+
+// TestResult finds a test result with its exchanges, else webhook.NotFound.
+func (d *DB) TestResult(ctx context.Context, workspaceID, id string) (*webhook.TestResult, error) {
+	var row testResultRow
+	if err := d.get(ctx, findTestResult, &row, workspaceID, text(id)); err != nil {
+		return nil, err
+	}
+	results := []*webhook.TestResult{row.testResult()}
+	return results[0], d.addExchanges(ctx, workspaceID, results)
+}
+
+var listTestResults = newStatement("test_results.list", `
+SELECT
+	id,
+	run_id,
+	event_name,
+	scenario,
+	verdict,
+	message
+FROM test_results
+WHERE workspace_id = $1
+	AND run_id = ANY($2)
+ORDER BY run_id, position`)
+
+// TestResults returns the results of each run in their order, with their
+// exchanges, by the run's id.
+func (d *DB) TestResults(ctx context.Context, workspaceID string, runIDs []string) (map[string][]*webhook.TestResult, error) {
+	var rows []testResultRow
+	if err := d.list(ctx, listTestResults, &rows, workspaceID, pq.Array(runIDs)); err != nil {
+		return nil, err
+	}
+	all := make([]*webhook.TestResult, len(rows))
+	byRun := make(map[string][]*webhook.TestResult, len(runIDs))
+	for i, r := range rows {
+		all[i] = r.testResult()
+		byRun[r.RunID] = append(byRun[r.RunID], all[i])
+	}
+	return byRun, d.addExchanges(ctx, workspaceID, all)
+}
