@@ -1,0 +1,56 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// defaultTimeout is how long an attempt may take where the webhook does not say.
+const defaultTimeout = 15 * time.Second
+
+// attempt sends a message to a webhook's URL, once, and tells what became of
+// it. Whatever goes wrong is an outcome, never an error. The webhook has passed
+// its Validate.
+func (e *Engine) attempt(ctx context.Context, w *webhook.Webhook, m *Message) webhook.Exchange {
+	x := webhook.Exchange{
+		StartedAt: webhook.Now(),
+		Request:   webhook.Request{Method: string(w.Method), URL: w.URL},
+	}
+	r, err := e.prepare(w, m, x.StartedAt)
+	if err != nil {
+		x.Outcome, x.Detail = judge(nil, err)
+		return x
+	}
+	x.Request = r.Request
+	limit := timeLimit(w)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue(limit))
+	defer cancel()
+	x.Response, x.Timing, err = e.Client.send(ctx, r)
+	x.Outcome, x.Detail = judge(x.Response, err)
+	return x
+}
+
+// prepare makes the request of an attempt, if the policy lets it be sent.
+func (e *Engine) prepare(w *webhook.Webhook, m *Message, at time.Time) (*request, error) {
+	u, err := e.Client.Policy.CheckURL(w.URL)
+	if err != nil {
+		return nil, err
+	}
+	return newRequest(w, m, u, at, e.userAgent())
+}
+
+func (e *Engine) userAgent() string {
+	if e.Version == "" {
+		return "HookQL"
+	}
+	return "HookQL/" + e.Version
+}
+
+func timeLimit(w *webhook.Webhook) time.Duration {
+	if w.TimeoutMs <= 0 {
+		return defaultTimeout
+	}
+	return time.Duration(w.TimeoutMs) * time.Millisecond
+}

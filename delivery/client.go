@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// Limits of one exchange, besides the deadline that the caller sets
+// (safety.md §5 has the reasons).
+const (
+	maxConnect  = 5 * time.Second // to one address
+	maxTLS      = 5 * time.Second // for the handshake
+	maxHead     = 32 << 10        // bytes of status line and headers, interim answers included
+	maxInterim  = 5               // answers 1xx before the real one
+	maxBody     = 64 << 10        // bytes of the body that are read
+	maxKeptBody = 16 << 10        // bytes of the body that are recorded
+)
+
+// Client is the one way out: all that HookQL sends to receivers goes through
+// it. It speaks HTTP/1.1 over a fresh connection per exchange, writes each
+// request once and never again, follows no redirect, uses no proxy and undoes
+// no content encoding. net/http's Transport is not used, because it sends a
+// request again by itself when a connection dies, and does not tell what it
+// wrote.
+//
+// The zero Client is usable and safe. It is safe for concurrent use as long as
+// nobody changes its fields.
+type Client struct {
+	// Policy says where may be sent to; zero: only to public addresses over https.
+	Policy Policy
+	// RootCAs are the authorities whose certificates are trusted; nil: the system's.
+	RootCAs *x509.CertPool
+	// Lookup finds the addresses of a host; nil: Go's own resolver, which
+	// reads no odd spellings of addresses.
+	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Dial opens a connection to an address that the policy permitted; nil:
+	// over TCP. Tests lead the public addresses of their name server to
+	// loopback with it.
+	Dial func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
+}
+
+// send writes r to its URL's server and reads the answer, until ctx is done.
+// The error is a *failure; where the answer's head was read it comes besides
+// the answer and is about the body.
+func (c *Client) send(ctx context.Context, r *request) (*webhook.Response, webhook.Timing, error) {
+	var timing webhook.Timing
+	begin := time.Now()
+	answer, err := c.exchange(ctx, r, &timing)
+	timing.Total = time.Since(begin)
+	return answer, timing, err
+}
+
+func (c *Client) exchange(ctx context.Context, r *request, timing *webhook.Timing) (*webhook.Response, error) {
+	addrs, err := c.resolve(ctx, r.url, timing)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.dial(ctx, addrs, timing)
+	if err != nil {
+		return nil, err
+	}
+	// A TLS connection is closed below its closing alert, which a receiver
+	// that reads nothing could hold up; HTTP's own framing ends the answer.
+	defer conn.Close()
+	defer interrupt(ctx, conn)()
+	stream := conn
+	if r.url.Scheme == "https" {
+		if stream, err = c.handshake(ctx, conn, r.url, timing); err != nil {
+			return nil, err
+		}
+	}
+	return roundTrip(ctx, conn, stream, r, timing)
+}
+
+// handshake speaks TLS on conn.
+func (c *Client) handshake(ctx context.Context, conn net.Conn, u *url.URL, timing *webhook.Timing) (net.Conn, error) {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTLS, overdue(maxTLS))
+	defer cancel()
+	secure := tls.Client(conn, &tls.Config{
+		ServerName: u.Hostname(),
+		RootCAs:    c.RootCAs,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"http/1.1"},
+	})
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, fail(ctx, phaseTLS, err)
+	}
+	timing.TLS = time.Since(begin)
+	return secure, nil
+}
+
+// interrupt makes what is read from and written to conn fail once ctx is done.
+// The caller calls the function it returns when it is through with conn.
+func interrupt(ctx context.Context, conn net.Conn) (stop func()) {
+	interrupted := make(chan struct{}) // closed by the function below, once it ran
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = conn.SetDeadline(time.Unix(1, 0)) // a connection that cannot be told is closed already
+	})
+	return func() {
+		if !cancel() {
+			<-interrupted
+		}
+	}
+}

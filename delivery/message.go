@@ -1,0 +1,180 @@
+package delivery
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// sentence tells a developer how a request ended and, where it failed, what to
+// mend.
+func sentence(x *webhook.Exchange) string {
+	where := hostPort(x.Request.URL)
+	switch x.Outcome {
+	case webhook.OutcomeDelivered:
+		return delivered(x)
+	case webhook.OutcomeRejected:
+		return "Answered " + statusLine(x.Response) + ". " + rejectionAdvice(x)
+	case webhook.OutcomeRedirected:
+		return redirected(x.Response)
+	case webhook.OutcomeTimedOut:
+		return "Timed out: " + x.Detail + ". " + timeoutAdvice(x.Detail)
+	case webhook.OutcomeUnresolved:
+		return fmt.Sprintf("The host of %s was not found: %s. Correct the name, or wait until its DNS record is published.", where, x.Detail)
+	case webhook.OutcomeRefused:
+		return refused(where, x.Detail)
+	case webhook.OutcomeTLSFailed:
+		return "No TLS with " + where + ": " + x.Detail + ". " + tlsAdvice(x.Detail)
+	case webhook.OutcomeReset:
+		return fmt.Sprintf("No answer: %s. The receiver took the connection and dropped it; look into its log, and let it answer 2xx before it closes.", x.Detail)
+	case webhook.OutcomeMalformed:
+		return "No valid answer: " + x.Detail + ". " + malformedAdvice(x.Detail)
+	case webhook.OutcomeBlocked:
+		return "Nothing was sent. " + x.Detail
+	case webhook.OutcomeCanceled:
+		return "Stopped before an answer came: " + strings.TrimSuffix(x.Detail, ".") + "."
+	default:
+		return x.Detail
+	}
+}
+
+func delivered(x *webhook.Exchange) string {
+	text := fmt.Sprintf("Answered %s in %s.", statusLine(x.Response), millis(x.Timing.Total))
+	if x.Detail != "" {
+		text += " But " + x.Detail + ": complete the body, or send none."
+	}
+	return text
+}
+
+func refused(where, detail string) string {
+	if detail == "connection refused" {
+		return "Nobody listens on " + where + ". Start your receiver or correct the port."
+	}
+	return fmt.Sprintf("No connection to %s: %s. Check that the host is up and reachable from here.", where, detail)
+}
+
+func redirected(r *webhook.Response) string {
+	location := header(r, "Location")
+	if location == "" {
+		return "Answered " + statusLine(r) + ". Only 2xx means that the event was received; answer 200."
+	}
+	return fmt.Sprintf("Answered %s to %s. Redirects are not followed; set the webhook's URL to the final address.", statusLine(r), shorten(location))
+}
+
+// rejectionAdvice says what to mend for a status that is neither 2xx nor 3xx.
+func rejectionAdvice(x *webhook.Exchange) string {
+	switch code := x.Response.StatusCode; {
+	case code == http.StatusBadRequest && strings.HasPrefix(x.Request.URL, "http:") && strings.Contains(string(x.Response.Body), "HTTPS"):
+		return "The receiver speaks TLS on this port; begin the URL with `https://`."
+	case code == http.StatusBadRequest:
+		return "The receiver could not read the request; look at what it says in the answer's body, and compare its expectations with the payload format."
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return "Check that the receiver verifies the signature with this webhook's secret over the raw body (for GET over the raw query), or give the credentials it wants in a header."
+	case code == http.StatusNotFound:
+		return "The receiver runs, but has nothing at this path; correct the path of the URL or add the route."
+	case code == http.StatusMethodNotAllowed:
+		return fmt.Sprintf("The receiver does not take %s at this path; add it there, or change the webhook's method.", x.Request.Method)
+	case code == http.StatusGone:
+		return "The receiver says that this URL is gone for good; give the new one."
+	case code == http.StatusRequestEntityTooLarge, code == http.StatusRequestURITooLong:
+		return fmt.Sprintf("The receiver takes no request of %d bytes; raise its limit.", max(len(x.Request.Body), len(x.Request.URL)))
+	case code == http.StatusUnsupportedMediaType:
+		return "The receiver does not take `application/json`; let its route accept it."
+	case code == http.StatusTooManyRequests:
+		return "The receiver is asked too often; raise its rate limit."
+	case code >= 500 && code <= 599:
+		return "The receiver failed; look into its log."
+	default:
+		return "Let the receiver answer 2xx once it has the event."
+	}
+}
+
+// timeoutAdvice fits the phase that hung, which lateness has named.
+func timeoutAdvice(detail string) string {
+	switch {
+	case strings.HasPrefix(detail, lateness(phaseLookup)):
+		return "Check the name servers of the host's domain."
+	case strings.HasPrefix(detail, lateness(phaseConnect)):
+		return "Check that the host is up and that no firewall drops the packets."
+	case strings.HasPrefix(detail, lateness(phaseTLS)):
+		return "Check that the receiver speaks TLS on this port."
+	default:
+		return "Answer 2xx first and do slow work afterwards, or raise `timeoutMs`."
+	}
+}
+
+func tlsAdvice(detail string) string {
+	switch {
+	case strings.Contains(detail, "does not speak TLS"):
+		return "Give the port that does, or begin the URL with `http://` where that is permitted."
+	case strings.Contains(detail, "is valid from"):
+		return "Renew the certificate."
+	case strings.Contains(detail, "is not for"):
+		return "Install a certificate for this name, or use the name that it is for."
+	case strings.Contains(detail, "unknown authority"):
+		return "Install a certificate of a public authority, together with its intermediate certificates."
+	case strings.Contains(detail, "certificate required"):
+		return "HookQL has no client certificate; do not ask for one."
+	default:
+		return "Let the receiver offer TLS 1.2 or newer with HTTP/1.1."
+	}
+}
+
+func malformedAdvice(detail string) string {
+	if strings.Contains(detail, "speaks TLS") {
+		return "Begin the URL with `https://`."
+	}
+	return "Check that the port is that of an HTTP server."
+}
+
+// statusLine is "404 Not Found", with the standard's words where the receiver
+// gave none.
+func statusLine(r *webhook.Response) string {
+	text := r.StatusText
+	if text == "" {
+		text = http.StatusText(r.StatusCode)
+	}
+	return strings.TrimSpace(strconv.Itoa(r.StatusCode) + " " + shorten(text))
+}
+
+// header returns the first value of a header, "" where there is none.
+func header(r *webhook.Response, name string) string {
+	for _, h := range r.Headers {
+		if strings.EqualFold(h.Name, name) {
+			return h.Value
+		}
+	}
+	return ""
+}
+
+// shorten keeps a receiver's text from drowning our own.
+func shorten(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}
+
+// millis writes how long an answer took.
+func millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+// hostPort is whom a URL's connection goes to, with the port spelled out.
+func hostPort(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "the receiver"
+	}
+	return net.JoinHostPort(u.Hostname(), strconv.Itoa(int(portOf(u))))
+}
