@@ -1,0 +1,85 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/errcode"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// Codes of top-level errors, in extensions.code.
+const (
+	codeBadUserInput = "BAD_USER_INPUT"
+	codeInternal     = "INTERNAL_SERVER_ERROR"
+)
+
+// sentences are what the codes say that come without a message of their own.
+var sentences = map[webhook.Code]string{
+	webhook.NotFound: "There is no such object in your workspace. Check the id.",
+	webhook.Conflict: "The object was changed since it was read. Read it again, and decide whether your change still fits.",
+}
+
+// userErrors lists what the caller can mend; its paths begin with at. A fault
+// of ours is handed back as it is.
+func userErrors(err error, at ...string) ([]*graph.UserError, error) {
+	var many webhook.Errors
+	var one *webhook.Error
+	var code webhook.Code
+	switch {
+	case err == nil:
+		return []*graph.UserError{}, nil
+	case errors.As(err, &many):
+	case errors.As(err, &one):
+		many = webhook.Errors{one}
+	case errors.As(err, &code):
+		many = webhook.Errors{webhook.NewError(code, sentences[code])}
+	default:
+		return nil, err
+	}
+	list := make([]*graph.UserError, len(many))
+	for i, e := range many {
+		path := append(append([]string{}, at...), e.Field...)
+		list[i] = &graph.UserError{Code: e.Code, Message: e.Message, Field: path}
+	}
+	return list, nil
+}
+
+// presenter decides what a stranger may read of a top-level error, and logs
+// what only the operator may.
+func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		var shown *gqlerror.Error
+		if errors.As(err, &shown) && shown.Err == nil {
+			return shown // gqlgen's own: the document or its variables do not fit the schema
+		}
+		var mistake *webhook.Error
+		if errors.As(err, &mistake) {
+			return topLevel(ctx, codeBadUserInput, mistake.Message)
+		}
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			return topLevel(ctx, codeInternal, "The request was given up before it was answered.")
+		}
+		id := requestID(ctx)
+		log.ErrorContext(ctx, "request failed", "request_id", id, "path", graphql.GetPath(ctx).String(), "error", err)
+		return topLevel(ctx, codeInternal, "Something went wrong on our side. Tell the operator the request id "+id+".")
+	}
+}
+
+func topLevel(ctx context.Context, code, message string) *gqlerror.Error {
+	e := gqlerror.ErrorPathf(graphql.GetPath(ctx), "%s", message)
+	errcode.Set(e, code)
+	return e
+}
+
+// recovered turns a panic into an error that the presenter hides and logs.
+func recovered(_ context.Context, cause any) error {
+	return fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+}

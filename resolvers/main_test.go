@@ -1,0 +1,113 @@
+package resolvers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/delivery"
+	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/internal/webhook"
+	"github.com/hookql/hookql/webhooktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
+
+// bundle is an API on a database of its own, with the sample catalogue, and a
+// receiver.
+type bundle struct {
+	db        *db.DB
+	workspace string
+	api       http.Handler
+	receiver  *webhooktest.Receiver
+	url       string // the receiver's
+	log       *bytes.Buffer
+
+	mu         sync.Mutex
+	statements []string
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	b := &bundle{db: pgtest.New(t), receiver: &webhooktest.Receiver{}, log: new(bytes.Buffer)}
+	var err error
+	if b.workspace, err = b.db.EnsureWorkspace(t.Context(), "default"); err != nil {
+		t.Fatal(err)
+	}
+	sample, err := webhook.SampleEventTypes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.db.EnsureEventTypes(t.Context(), sample); err != nil {
+		t.Fatal(err)
+	}
+	b.db.OnStatement = func(_ context.Context, name string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.statements = append(b.statements, name)
+	}
+	server := httptest.NewServer(b.receiver)
+	t.Cleanup(server.Close)
+	b.url = server.URL + "/hook"
+	engine := &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}}
+	b.api = NewHandler(&Resolver{DB: b.db, Engine: engine}, slog.New(slog.NewTextHandler(b.log, nil)))
+	return b
+}
+
+// answer is what the API says.
+type answer struct {
+	Data   json.RawMessage
+	Errors []struct {
+		Message    string
+		Path       []any
+		Extensions struct{ Code string }
+	}
+}
+
+// ask sends a document and returns the answer and the statements it took.
+func (b *bundle) ask(t *testing.T, document string, variables map[string]any) (a answer, statements []string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	b.statements = nil
+	b.mu.Unlock()
+	req := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	b.api.ServeHTTP(w, req.WithContext(auth.WithWorkspace(req.Context(), b.workspace)))
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+		t.Fatalf("the answer is no JSON: %v: %s", err, w.Body)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return a, slices.Clone(b.statements)
+}
+
+// must is ask for documents that no top-level error may come of.
+func (b *bundle) must(t *testing.T, document string, variables map[string]any, into any) (statements []string) {
+	t.Helper()
+	a, statements := b.ask(t, document, variables)
+	if len(a.Errors) > 0 {
+		t.Fatalf("errors: %+v", a.Errors)
+	}
+	if into != nil {
+		if err := json.Unmarshal(a.Data, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return statements
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,97 @@
+package resolvers
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const dashboard = `
+fragment Card on Webhook {
+	id
+	name
+	eventTypes { name }
+	testRuns(first: 1) {
+		totalCount
+		nodes {
+			success
+			webhook { id }
+			tests { nodes { eventType { title } message exchanges { request { curl } } } }
+		}
+	}
+}`
+
+// TestListTakesAConstantNumberOfStatements reads the dashboard of 1 webhook
+// and of 20, through nodes and through edges: the number of statements is the
+// same, and so are the statements.
+func TestListTakesAConstantNumberOfStatements(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 20 {
+		b.must(t, `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { userErrors { message } } }`,
+			map[string]any{"input": map[string]any{"uid": fmt.Sprint("w", i), "url": b.url, "events": []string{"job.status", "Payout.*"}}}, nil)
+		b.must(t, `mutation($id: ID!) { testWebhook(input: {target: {webhookId: $id}}) { userErrors { message } } }`,
+			map[string]any{"id": fmt.Sprint("w", i)}, nil)
+	}
+	want := []string{
+		"event_types.list",
+		"test_exchanges.list",
+		"test_results.list",
+		"test_runs.count",
+		"test_runs.list_newest",
+		"webhooks.count",
+		"webhooks.list_by_id",
+		"webhooks.list_newest",
+	}
+	for _, through := range []string{"nodes { ...Card }", "edges { node { ...Card } }"} {
+		for _, first := range []int{1, 20} {
+			var got struct{ Webhooks struct{ TotalCount int } }
+			statements := b.must(t, dashboard+`query($first: Int) { webhooks(first: $first) { totalCount `+through+` } }`,
+				map[string]any{"first": first}, &got)
+			slices.Sort(statements)
+			if diff := cmp.Diff(want, statements); diff != "" || got.Webhooks.TotalCount != 20 {
+				t.Errorf("%d webhooks of %d through %s (-want +got statements):\n%s", first, got.Webhooks.TotalCount, through, diff)
+			}
+		}
+	}
+}
+
+func TestCountOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	statements := b.must(t, `{ webhooks { nodes { id } } }`, nil, nil)
+	if diff := cmp.Diff([]string{"webhooks.list_newest"}, statements); diff != "" {
+		t.Errorf("statements (-want +got):\n%s", diff)
+	}
+}
+
+// TestMutationsSeeWhatEarlierOnesDid asks for the same object in each field of
+// one mutation: none may remember what an earlier field read.
+func TestMutationsSeeWhatEarlierOnesDid(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.must(t, `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { userErrors { message } } }`,
+		map[string]any{"input": map[string]any{"uid": "w", "url": b.url, "events": []string{"job.status"}}}, nil)
+	type tested struct {
+		TestRun struct {
+			Webhook struct {
+				Name     string
+				TestRuns struct{ TotalCount int }
+			}
+		}
+	}
+	var got struct{ A, C tested }
+	b.must(t, `mutation {
+		a: testWebhook(input: {target: {webhookId: "w"}}) { testRun { webhook { name testRuns { totalCount } } } }
+		b: updateWebhook(input: {id: "w", name: "new"}) { userErrors { message } }
+		c: testWebhook(input: {target: {webhookId: "w"}}) { testRun { webhook { name testRuns { totalCount } } } }
+	}`, nil, &got)
+	if runs := got.A.TestRun.Webhook.TestRuns.TotalCount; runs != 1 {
+		t.Errorf("after the first test there are %d runs, want 1", runs)
+	}
+	if w := got.C.TestRun.Webhook; w.Name != "new" || w.TestRuns.TotalCount != 2 {
+		t.Errorf("the last field sees %+v, want the new name and 2 runs", w)
+	}
+}

@@ -1,0 +1,224 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hookql/hookql/delivery"
+	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+const (
+	// maxTests is how many tests one run holds.
+	maxTests = 50
+	// keepTime is how long a run may take to be kept, whatever became of the
+	// request that asked for it.
+	keepTime = 5 * time.Second
+)
+
+// TestWebhook sends test events and reports on each.
+func (r mutationResolver) TestWebhook(ctx context.Context, input graph.TestWebhookInput) (*graph.TestWebhookPayload, error) {
+	run, err := r.testWebhook(ctx, input)
+	payload := &graph.TestWebhookPayload{TestRun: run}
+	payload.UserErrors, err = userErrors(err, "input")
+	return payload, err
+}
+
+func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebhookInput) (*webhook.TestRun, error) {
+	w, err := r.target(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	payloads, err := payloads(ctx, w, input)
+	if err != nil {
+		return nil, err
+	}
+	run, results := r.Engine.Test(ctx, w, payloads)
+
+	keepCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	if err := r.DB.InsertTestRun(keepCtx, w.WorkspaceID, &run, results); err != nil {
+		return nil, err
+	}
+	if success := run.Success(); or(input.Activate, false) && success != nil && *success {
+		return &run, r.activate(keepCtx, w)
+	}
+	return &run, nil
+}
+
+// activate switches on the webhook that was tested, unless it is another by
+// now.
+func (r *Resolver) activate(ctx context.Context, tested *webhook.Webhook) error {
+	_, err := r.changeWebhook(ctx, tested.ID, &tested.Version, func(w *webhook.Webhook) error {
+		w.SetActive(true, webhook.ReasonTestPassed, webhook.Now())
+		return nil
+	})
+	if errors.Is(err, webhook.Conflict) || errors.Is(err, webhook.NotFound) {
+		return webhook.NewError(webhook.Conflict,
+			"Every test succeeded, but the webhook was changed meanwhile, so it was not switched on. Test it again.", "activate")
+	}
+	return err
+}
+
+// target is the webhook to test: one that is registered, or one made of an
+// endpoint for this run alone.
+func (r *Resolver) target(ctx context.Context, input graph.TestWebhookInput) (*webhook.Webhook, error) {
+	workspaceID, err := workspace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if endpoint := input.Target.Endpoint.Value(); endpoint != nil {
+		if or(input.Activate, false) {
+			return nil, webhook.NewError(webhook.Invalid,
+				"Only a registered webhook can be switched on. Leave `activate` out, or test a `webhookId`.", "activate")
+		}
+		w, errs := newEndpoint(workspaceID, endpoint)
+		return w, below(r.check(ctx, w, errs), "target", "endpoint")
+	}
+	id := or(input.Target.WebhookID, "")
+	w, err := r.DB.Webhook(ctx, workspaceID, id)
+	if errors.Is(err, webhook.NotFound) {
+		return nil, noWebhook(id, "target", "webhookId")
+	}
+	return w, err
+}
+
+// newEndpoint makes a webhook of an endpoint that is not registered: it has no
+// id, and is never kept.
+func newEndpoint(workspaceID string, input *graph.TestEndpointInput) (*webhook.Webhook, webhook.Errors) {
+	signing := webhook.SigningNone
+	if input.Secret.Value() != nil {
+		signing = webhook.SigningStandard
+	}
+	w, errs := newWebhook(workspaceID, graph.CreateWebhookInput{
+		URL:           input.URL,
+		Events:        input.Events,
+		Secret:        input.Secret,
+		Method:        input.Method,
+		PayloadFormat: input.PayloadFormat,
+		Headers:       input.Headers,
+		TimeoutMs:     input.TimeoutMs,
+	})
+	w.ID = ""
+	w.Signing = or(input.Signing, signing)
+	return w, errs
+}
+
+// below puts the paths of mistakes under a field.
+func below(err error, path ...string) error {
+	var errs webhook.Errors
+	if !errors.As(err, &errs) {
+		return err
+	}
+	for _, e := range errs {
+		e.Field = append(append([]string{}, path...), e.Field...)
+	}
+	return errs
+}
+
+// payloads are the event types to test, with the data to send for each.
+func payloads(ctx context.Context, w *webhook.Webhook, input graph.TestWebhookInput) ([]delivery.Payload, error) {
+	types, err := testedTypes(ctx, w, unique(input.EventNames.Value()))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]delivery.Payload, len(types))
+	place := make(map[string]*delivery.Payload, len(types))
+	for i, t := range types {
+		list[i] = delivery.Payload{EventName: t.Name, Data: t.Example}
+		place[t.Name] = &list[i]
+	}
+	errs := override(place, input.Payloads.Value())
+	for _, p := range list {
+		errs = append(errs, checkData(w, p.EventName, p.Data, input.Payloads.Value())...)
+	}
+	return list, errs.OrNil()
+}
+
+// override puts the caller's data in the place of the examples.
+func override(place map[string]*delivery.Payload, inputs []*graph.TestPayloadInput) (errs webhook.Errors) {
+	seen := make(map[string]bool, len(inputs))
+	for i, input := range inputs {
+		path := []string{"payloads", strconv.Itoa(i), "eventName"}
+		switch p := place[input.EventName]; {
+		case p == nil:
+			errs = append(errs, webhook.NewError(webhook.NotSubscribed,
+				fmt.Sprintf("%q is not among the event types of this run. Leave the payload out, or subscribe to the type and name it.", input.EventName), path...))
+		case seen[input.EventName]:
+			errs = append(errs, webhook.NewError(webhook.Invalid,
+				fmt.Sprintf("%q has two payloads. Give each event type one; a second needs a run of its own.", input.EventName), path...))
+		default:
+			p.Data = input.Data
+		}
+		seen[input.EventName] = true
+	}
+	return errs
+}
+
+// checkData says whether the data can be sent to the webhook at all, and
+// blames the caller's payload or else the type's example.
+func checkData(w *webhook.Webhook, eventName string, data json.RawMessage, inputs []*graph.TestPayloadInput) webhook.Errors {
+	err := delivery.CheckData(w, data)
+	var mistake *webhook.Error
+	if !errors.As(err, &mistake) {
+		return nil
+	}
+	for i, input := range inputs {
+		if input.EventName == eventName {
+			return webhook.Errors{webhook.NewError(mistake.Code, mistake.Message, "payloads", strconv.Itoa(i), "data")}
+		}
+	}
+	return webhook.Errors{webhook.NewError(mistake.Code,
+		fmt.Sprintf("The example of %q cannot be sent: %s Or give other data in `payloads`.", eventName, mistake.Message), "payloads")}
+}
+
+// testedTypes are the named event types, or all that the webhook subscribes to
+// where none is named.
+func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*webhook.EventType, error) {
+	all, err := loadersOf(ctx).catalogue()
+	if err != nil {
+		return nil, err
+	}
+	types := keep(all, func(t *webhook.EventType) bool { return w.Subscribes(t.Name) })
+	if len(names) > 0 {
+		types, err = named(w, names, all)
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(types) == 0:
+		return nil, webhook.NewError(webhook.UnknownEventType,
+			"No event type of the catalogue fits what this webhook subscribes to, so there is nothing to test.", "eventNames")
+	case len(types) > maxTests:
+		return nil, webhook.NewError(webhook.TooLong,
+			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTests, len(types)), "eventNames")
+	}
+	return types, nil
+}
+
+// named finds the named event types, in the order named.
+func named(w *webhook.Webhook, names []string, all []*webhook.EventType) (types []*webhook.EventType, err error) {
+	byName := make(map[string]*webhook.EventType, len(all))
+	for _, t := range all {
+		byName[t.Name] = t
+	}
+	var errs webhook.Errors
+	for i, name := range names {
+		path := []string{"eventNames", strconv.Itoa(i)}
+		switch {
+		case byName[name] == nil:
+			errs = append(errs, webhook.NewError(webhook.UnknownEventType, unknownEventType(name, all), path...))
+		case !w.Subscribes(name):
+			errs = append(errs, webhook.NewError(webhook.NotSubscribed,
+				fmt.Sprintf("The webhook does not subscribe to %q. Add it to the webhook's `events`, or leave it out.", name), path...))
+		default:
+			types = append(types, byName[name])
+		}
+	}
+	return types, errs.OrNil()
+}
