@@ -1,0 +1,53 @@
+# `make` alone prints what there is.
+SHELL := /bin/sh
+GO    ?= go
+# The race detector needs a C compiler; where there is none, tests run without.
+RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
+
+.PHONY: help run test short fuzz generate check tidy graphiql check-graphiql test-graphiql
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+run: ## start HookQL on 127.0.0.1:8080 with a PostgreSQL of its own
+	@test -n "$$DATABASE_URL" || sh db/embedded/install.sh
+	$(GO) run .
+
+test: ## run all tests
+	@sh db/embedded/install.sh
+	$(GO) vet ./...
+	$(GO) test $(RACE) -shuffle=on ./...
+
+short: ## run the tests that need no PostgreSQL
+	$(GO) test -short ./internal/... ./delivery/... ./webhooktest/...
+
+fuzz: ## try each fuzz target for FUZZTIME (default 10s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} $$pkg; \
+		done; \
+	done
+
+generate: ## make graph/ from schema.graphqls, and the generated docs
+	$(GO) generate ./graph
+	$(GO) test ./internal/config -run Docs -update
+	$(GO) test ./db -run TestSchema -update
+
+tidy: ## bring go.mod and go.sum in line with the imports
+	$(GO) mod tidy
+
+check: test ## what CI runs: tests, and that nothing generated is stale
+	test -z "$$(gofmt -l .)"
+	$(GO) mod tidy -diff
+	$(GO) generate ./graph
+	git diff --exit-code -- graph
+
+graphiql: ## build internal/graphiql/dist from its source (needs Node)
+	cd internal/graphiql/ui && npm ci && npm run build
+
+check-graphiql: graphiql ## check that the committed build is what its source makes
+	test -z "$$(git status --porcelain -- internal/graphiql/dist)"
+
+test-graphiql: ## walk through GraphiQL in a real browser (needs Node and Chromium)
+	cd internal/graphiql/ui && npm ci && ../../../.ci/with-server npm test

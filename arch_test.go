@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/hookql/hookql"
+
+// imports is who may import whom, our packages and others', tests aside. One
+// way: main → resolvers → {graph, db, delivery} → internal/webhook.
+var imports = map[string][]string{
+	"":                  {"db", "db/embedded", "delivery", "internal/auth", "internal/config", "internal/graphiql", "internal/origin", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
+	"db":                {"internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
+	"db/embedded":       {"github.com/lib/pq"},
+	"delivery":          {"internal/webhook"},
+	"graph":             {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"graph/scalar":      {"internal/webhook", "github.com/99designs/gqlgen"},
+	"internal/auth":     {},
+	"internal/config":   {},
+	"internal/graphiql": {},
+	"internal/origin":   {},
+	"internal/pgtest":   {"db", "db/embedded"},
+	"internal/webhook":  {"github.com/go-playground/validator", "github.com/google/uuid"},
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/webhook", "github.com/99designs/gqlgen",
+		"github.com/google/uuid", "github.com/vektah/gqlparser"},
+	"webhooktest": {},
+}
+
+// mayStart are the packages that may start goroutines: a service there owns
+// them and ends when they have ended.
+var mayStart = []string{"", "delivery", "db/embedded", "webhooktest"}
+
+// mayDial are the packages that may reach out: delivery, whose client guards
+// every address, and those that only talk to this machine.
+var mayDial = []string{"delivery"}
+
+type goPackage struct {
+	Dir        string
+	ImportPath string
+	GoFiles    []string
+	Imports    []string
+}
+
+func (p goPackage) name() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+// packages lists the packages of the module.
+func packages(t *testing.T) (list []goPackage) {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=Dir,ImportPath,GoFiles,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		allowed, known := imports[p.name()]
+		if !known {
+			t.Errorf("package %s is not in the table: say in arch_test.go what it may import", p.name())
+		}
+		for _, path := range p.Imports {
+			if !strings.Contains(strings.SplitN(path, "/", 2)[0], ".") {
+				continue // the standard library
+			}
+			path = strings.TrimPrefix(path, module+"/")
+			if !slices.ContainsFunc(allowed, func(a string) bool {
+				return path == a || strings.Contains(a, ".") && strings.HasPrefix(path, a+"/")
+			}) {
+				t.Errorf("%s imports %s: the table in arch_test.go does not allow it. Move what you need to where both may reach it, or change the design first", p.ImportPath, path)
+			}
+		}
+	}
+}
+
+// TestGoroutinesAndDialers keeps goroutines, environment variables and network
+// connections to the packages that are there for them.
+func TestGoroutinesAndDialers(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if p.name() == "graph" {
+			continue // gqlgen's
+		}
+		for _, file := range p.GoFiles {
+			files := token.NewFileSet()
+			tree, err := parser.ParseFile(files, filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(tree, func(n ast.Node) bool {
+				if n == nil {
+					return false
+				}
+				if what := forbidden(p.name(), n); what != "" {
+					t.Errorf("%s: %s", files.Position(n.Pos()), what)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// forbidden says what a package must not do at a node, or "".
+func forbidden(pkg string, n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.GoStmt:
+		if !slices.Contains(mayStart, pkg) {
+			return "only " + strings.Join(mayStart, ", ") + " (main) may start goroutines"
+		}
+	case *ast.SelectorExpr:
+		of, isName := n.X.(*ast.Ident)
+		if !isName {
+			return ""
+		}
+		switch name := of.Name + "." + n.Sel.Name; name {
+		case "net.Dial", "net.DialTimeout", "net.Dialer", "tls.Dial", "tls.Dialer", "tls.Client",
+			"http.Client", "http.Transport", "http.DefaultClient", "http.DefaultTransport", "http.Get", "http.Post", "http.Head", "http.PostForm":
+			if !slices.Contains(mayDial, pkg) {
+				return name + ": only delivery's guarded client may reach out"
+			}
+		case "os.Getenv", "os.LookupEnv", "os.Environ":
+			if pkg != "" && pkg != "internal/pgtest" {
+				return name + ": internal/config reads the environment, once, from what main hands it"
+			}
+		case "slog.Default", "log.Print", "log.Printf", "log.Println", "log.Fatal", "log.Fatalf":
+			return name + ": loggers are passed in"
+		}
+	}
+	return ""
+}
+
+// TestWorkspaceComesFirst keeps a customer's data apart: every method of db.DB
+// that takes an id or reads a customer's table takes the workspace's id right
+// after the context.
+func TestWorkspaceComesFirst(t *testing.T) {
+	t.Parallel()
+	installation := []string{"Ping", "Migrate", "EnsureWorkspace", "EnsureEventTypes", "EventTypes", "InsertFirstAPIKey", "APIKeyHashes"}
+	for _, p := range packages(t) {
+		if p.name() != "db" {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			tree, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, decl := range tree.Decls {
+				f, ok := decl.(*ast.FuncDecl)
+				if !ok || f.Recv == nil || !f.Name.IsExported() || slices.Contains(installation, f.Name.Name) {
+					continue
+				}
+				if names := parameters(f); len(names) > 0 && names[0] == "ctx" && (len(names) < 2 || names[1] != "workspaceID") {
+					t.Errorf("db.%s: the second parameter must be workspaceID, or the method be listed as the installation's", f.Name.Name)
+				}
+			}
+		}
+	}
+}
+
+func parameters(f *ast.FuncDecl) (names []string) {
+	for _, field := range f.Type.Params.List {
+		for _, name := range field.Names {
+			names = append(names, name.Name)
+		}
+	}
+	return names
+}

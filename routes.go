@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/delivery"
+	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/config"
+	"github.com/hookql/hookql/internal/graphiql"
+	"github.com/hookql/hookql/internal/origin"
+	"github.com/hookql/hookql/resolvers"
+	"github.com/hookql/hookql/webhooktest"
+)
+
+// routes is everything that the service answers.
+func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, log *slog.Logger) http.Handler {
+	store.OnStatement = resolvers.CountStatement
+	engine := &delivery.Engine{
+		Client: delivery.Client{Policy: delivery.Policy{
+			AllowHTTP: c.AllowHTTP,
+			Loopback:  c.Dev,
+			Networks:  c.AllowNetworks,
+			Own:       ownAddrs(addr),
+		}},
+		Log:     log,
+		Version: version(),
+	}
+	authenticate := auth.Authenticator{Hashes: s.keys, Workspace: s.workspaceID, Dev: c.Dev}
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", authenticate.Handler(resolvers.NewHandler(&resolvers.Resolver{DB: store, Engine: engine}, log)))
+	page := graphiql.Handler()
+	mux.Handle("/graphiql", page)
+	mux.Handle("/graphiql/", page)
+	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusFound))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, store) })
+	if c.Dev {
+		receivers := &webhooktest.Receivers{Secrets: func(ctx context.Context, url string) ([]string, error) {
+			return store.SecretsByURL(ctx, s.workspaceID, url)
+		}}
+		mux.Handle("/receiver/", http.StripPrefix("/receiver/", receivers))
+	}
+	return origin.Policy{Dev: c.Dev, Addr: addr.String(), AllowedOrigins: c.AllowedOrigins}.Handler(mux)
+}
+
+// ownAddrs are the addresses that the server can be reached at: of a server
+// that listens on every interface, those of all.
+func ownAddrs(addr *net.TCPAddr) (own []netip.AddrPort) {
+	if !addr.IP.IsUnspecified() {
+		return []netip.AddrPort{addr.AddrPort()}
+	}
+	all, _ := net.InterfaceAddrs() // without it, the rules for addresses that are not public still hold
+	for _, a := range all {
+		if network, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, netip.AddrPortFrom(network.Addr(), addr.AddrPort().Port()))
+		}
+	}
+	return own
+}
+
+// ready says whether requests would be answered: a balancer asks.
+func ready(w http.ResponseWriter, r *http.Request, store *db.DB) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if err := store.Ping(ctx); err != nil {
+		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ready\n")
+}
