@@ -1,0 +1,327 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/webhooktest"
+)
+
+// patienceOfTests is how long a scenario waits for anything.
+const patienceOfTests = 20 * time.Second
+
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return pgtest.Run(t.M) }
+
+// TestMain lets the test binary act as the program and as a receiver, so that
+// scenarios run each in a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(tests{m}, map[string]func(){
+		"hookql":         main,
+		"serve-receiver": serveReceiver,
+	})
+}
+
+// serveReceiver answers by the rules in its arguments (webhooktest.Script)
+// until it is told to stop, and prints its address.
+func serveReceiver() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	answer, err := webhooktest.Script(os.Args[1:]...)
+	listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil || listenErr != nil {
+		fmt.Fprintln(os.Stderr, err, listenErr)
+		os.Exit(1)
+	}
+	server := &http.Server{Handler: &webhooktest.Receivers{Answer: answer}}
+	fmt.Printf("http://%s\n", listener.Addr())
+	go func() { _ = server.Serve(listener) }()
+	<-ctx.Done()
+}
+
+// TestScripts runs the scenarios of testdata/script. Besides testscript's own
+// commands they use
+//
+//	serve [VAR=VALUE...]     start HookQL; a database per scenario, or with
+//	                         embedded=1 its own PostgreSQL
+//	restart [-kill]          stop it, or kill it with -9, and start it again
+//	gql FILE [NAME=VALUE...] send a document; the answer is on stdout
+//	json PATH WANT           compare a value of the last answer
+//	json PATH -> VAR         keep it in an environment variable
+//	receiver NAME [RULE...]  start a receiver; its URL is in $NAME
+//	received NAME N          it got N requests; they are on stdout
+//	http METHOD PATH [H: V]  send a plain request; status, headers and body
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			s := &scenario{t: env.T().(testing.TB)}
+			env.Values["scenario"] = s
+			env.Defer(s.end)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).serve(ts, args) },
+			"restart": func(ts *testscript.TestScript, _ bool, args []string) {
+				of(ts).restart(ts, len(args) == 1 && args[0] == "-kill")
+			},
+			"gql":      func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gql(ts, args) },
+			"json":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).json(ts, args) },
+			"receiver": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).receiver(ts, args) },
+			"received": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).received(ts, args) },
+			"http":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).http(ts, args) },
+		},
+	})
+}
+
+// scenario is what one script has running.
+type scenario struct {
+	t         testing.TB
+	env       []string
+	url       string
+	key       string
+	server    *process
+	receivers map[string]*process
+	answer    any
+}
+
+func of(ts *testscript.TestScript) *scenario { return ts.Value("scenario").(*scenario) }
+
+// process is a child process that has said where it listens.
+type process struct {
+	cmd    *exec.Cmd
+	url    string
+	stdout *bytes.Buffer
+	stderr *bytes.Buffer
+	done   chan struct{} // closed when it has ended
+}
+
+var listens = regexp.MustCompile(`http://[0-9.:]+`)
+
+// start runs one of the commands of TestMain until it prints its address.
+func start(ts *testscript.TestScript, env []string, name string, args ...string) *process {
+	path := filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], name)
+	p := &process{cmd: exec.Command(path, args...), stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), done: make(chan struct{})}
+	p.cmd.Env = env
+	p.cmd.Stderr = p.stderr
+	out, err := p.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(p.cmd.Start())
+	address := make(chan string, 1)
+	go func() {
+		defer close(p.done)
+		buffer := make([]byte, 4096)
+		for {
+			n, err := out.Read(buffer)
+			p.stdout.Write(buffer[:n])
+			if url := listens.Find(p.stdout.Bytes()); url != nil && cap(address) > len(address) && p.url == "" {
+				p.url = string(url)
+				address <- p.url
+			}
+			if err != nil {
+				_ = p.cmd.Wait()
+				return
+			}
+		}
+	}()
+	select {
+	case <-address:
+	case <-p.done:
+		ts.Fatalf("%s ended: %s", name, p.stderr)
+	case <-time.After(patienceOfTests):
+		ts.Fatalf("%s does not say where it listens", name)
+	}
+	return p
+}
+
+func (p *process) end(signal syscall.Signal) {
+	_ = p.cmd.Process.Signal(signal) // it may have ended
+	<-p.done
+}
+
+func (s *scenario) end() {
+	if s.server != nil {
+		s.server.end(syscall.SIGTERM)
+		if s.t.Failed() {
+			s.t.Logf("the server said:\n%s", s.server.stderr)
+		}
+	}
+	for _, r := range s.receivers {
+		r.end(syscall.SIGTERM)
+	}
+}
+
+func (s *scenario) serve(ts *testscript.TestScript, args []string) {
+	settings := map[string]string{"HOOKQL_ADDR": "127.0.0.1:0", "HOOKQL_DEV": "true", "TMPDIR": os.TempDir(), "PATH": os.Getenv("PATH")}
+	embedded := false
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		if name == "embedded" {
+			embedded = true
+			continue
+		}
+		settings[name] = value
+	}
+	if embedded {
+		// Root hands PostgreSQL to another user, who cannot enter the script's folder.
+		dir, err := os.MkdirTemp("", "hookql-scenario-")
+		ts.Check(err)
+		ts.Check(os.Chmod(dir, 0o755))
+		s.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		settings["HOOKQL_DATA_DIR"] = filepath.Join(dir, "data")
+		ts.Setenv("DATA", settings["HOOKQL_DATA_DIR"])
+	} else {
+		settings["DATABASE_URL"] = pgtest.URL(s.t)
+	}
+	s.env = nil
+	for name, value := range settings {
+		s.env = append(s.env, name+"="+value)
+	}
+	s.run(ts)
+}
+
+func (s *scenario) run(ts *testscript.TestScript) {
+	s.server = start(ts, s.env, "hookql")
+	s.url = s.server.url
+	ts.Setenv("URL", s.url)
+	if key := regexp.MustCompile(`hookql_\w+`).FindString(s.server.stdout.String()); key != "" {
+		s.key = key
+		ts.Setenv("KEY", key)
+	}
+}
+
+func (s *scenario) restart(ts *testscript.TestScript, kill bool) {
+	if kill {
+		s.server.end(syscall.SIGKILL)
+	} else {
+		s.server.end(syscall.SIGTERM)
+	}
+	s.run(ts)
+}
+
+func (s *scenario) gql(ts *testscript.TestScript, args []string) {
+	variables := make(map[string]any)
+	for _, arg := range args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		variables[name] = value
+	}
+	body, err := json.Marshal(map[string]any{"query": ts.ReadFile(args[0]), "variables": variables})
+	ts.Check(err)
+	headers := []string{"Content-Type: application/json"}
+	if s.key != "" {
+		headers = append(headers, "Authorization: Bearer "+s.key)
+	}
+	response := s.send(ts, http.MethodPost, "/graphql", headers, body)
+	text, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	ts.Check(json.Unmarshal(text, &s.answer))
+	var pretty bytes.Buffer
+	ts.Check(json.Indent(&pretty, text, "", "  "))
+	_, _ = fmt.Fprintln(ts.Stdout(), pretty.String())
+}
+
+func (s *scenario) json(ts *testscript.TestScript, args []string) {
+	value := s.answer
+	for _, step := range strings.Split(args[0], ".") {
+		switch at := value.(type) {
+		case map[string]any:
+			value = at[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			ts.Check(err)
+			if i >= len(at) {
+				ts.Fatalf("%s: there are %d items only", args[0], len(at))
+			}
+			value = at[i]
+		default:
+			ts.Fatalf("%s: nothing is at %s", args[0], step)
+		}
+	}
+	got, isText := value.(string)
+	if !isText {
+		text, err := json.Marshal(value)
+		ts.Check(err)
+		got = string(text)
+	}
+	if args[1] == "->" {
+		ts.Setenv(args[2], got)
+	} else if got != args[1] {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+func (s *scenario) receiver(ts *testscript.TestScript, args []string) {
+	if s.receivers == nil {
+		s.receivers = make(map[string]*process)
+	}
+	r := start(ts, os.Environ(), "serve-receiver", args[1:]...)
+	s.receivers[args[0]] = r
+	ts.Setenv(args[0], r.url+"/"+args[0])
+}
+
+func (s *scenario) received(ts *testscript.TestScript, args []string) {
+	response, err := http.Get(s.receivers[args[0]].url + "/" + args[0] + "/requests")
+	ts.Check(err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	var got struct{ Requests []any }
+	ts.Check(json.Unmarshal(text, &got))
+	_, _ = fmt.Fprintln(ts.Stdout(), string(text))
+	if strconv.Itoa(len(got.Requests)) != args[1] {
+		ts.Fatalf("%s received %d requests, want %s", args[0], len(got.Requests), args[1])
+	}
+}
+
+func (s *scenario) http(ts *testscript.TestScript, args []string) {
+	response := s.send(ts, args[0], args[1], args[2:], []byte(`{"query":"{ __typename }"}`))
+	text, err := httpText(response)
+	ts.Check(err)
+	_, _ = fmt.Fprintln(ts.Stdout(), text)
+}
+
+func (s *scenario) send(ts *testscript.TestScript, method, path string, headers []string, body []byte) *http.Response {
+	request, err := http.NewRequest(method, s.url+path, bytes.NewReader(body))
+	ts.Check(err)
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		if name == "Host" {
+			request.Host = value
+		}
+		request.Header.Set(name, value)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	ts.Check(err)
+	return response
+}
+
+func httpText(response *http.Response) (string, error) {
+	var text bytes.Buffer
+	fmt.Fprintln(&text, response.Status)
+	if err := response.Header.Write(&text); err != nil {
+		return "", err
+	}
+	_, err := io.Copy(&text, response.Body)
+	return text.String(), err
+}
