@@ -69,6 +69,8 @@ func serveReceiver() {
 //	json PATH -> VAR         keep it in an environment variable
 //	receiver NAME [RULE...]  start a receiver; its URL is in $NAME
 //	received NAME N          it got N requests; they are on stdout
+//	answer FILE              the last answer is that of the file, times and
+//	                         the server's address aside
 //	http METHOD PATH [H: V]  send a plain request; status, headers and body
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -79,7 +81,7 @@ func TestScripts(t *testing.T) {
 			s := &scenario{t: env.T().(testing.TB)}
 			env.Values["scenario"] = s
 			env.Defer(s.end)
-			return nil
+			return copyReadme(env.WorkDir)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).serve(ts, args) },
@@ -88,6 +90,7 @@ func TestScripts(t *testing.T) {
 			},
 			"gql":      func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gql(ts, args) },
 			"json":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).json(ts, args) },
+			"answer":   func(ts *testscript.TestScript, _ bool, args []string) { of(ts).is(ts, args[0]) },
 			"receiver": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).receiver(ts, args) },
 			"received": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).received(ts, args) },
 			"http":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).http(ts, args) },
@@ -226,7 +229,8 @@ func (s *scenario) gql(ts *testscript.TestScript, args []string) {
 		name, value, _ := strings.Cut(arg, "=")
 		variables[name] = value
 	}
-	body, err := json.Marshal(map[string]any{"query": ts.ReadFile(args[0]), "variables": variables})
+	document := strings.ReplaceAll(ts.ReadFile(args[0]), readmeURL, s.url)
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	ts.Check(err)
 	headers := []string{"Content-Type: application/json"}
 	if s.key != "" {
@@ -324,4 +328,40 @@ func httpText(response *http.Response) (string, error) {
 	}
 	_, err := io.Copy(&text, response.Body)
 	return text.String(), err
+}
+
+// readmeURL is where the README's server is.
+const readmeURL = "http://127.0.0.1:8080"
+
+// copyReadme puts the README's mutation and its answer into a script's folder.
+func copyReadme(dir string) error {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		return err
+	}
+	for language, file := range map[string]string{"graphql": "readme.graphql", "json": "readme.json"} {
+		_, block, _ := strings.Cut(string(readme), "```"+language+"\n")
+		block, _, _ = strings.Cut(block, "```")
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(block), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var duration = regexp.MustCompile(`in [0-9.]+ ms`)
+
+// is compares the last answer with that of a file.
+func (s *scenario) is(ts *testscript.TestScript, file string) {
+	var want any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &want))
+	wanted, err := json.MarshalIndent(want, "", "  ")
+	ts.Check(err)
+	answer, err := json.MarshalIndent(s.answer, "", "  ")
+	ts.Check(err)
+	address := strings.TrimPrefix(s.url, "http://")
+	answer = bytes.ReplaceAll(answer, []byte(address), []byte(strings.TrimPrefix(readmeURL, "http://")))
+	if got, want := duration.ReplaceAllString(string(answer), "in N ms"), duration.ReplaceAllString(string(wanted), "in N ms"); got != want {
+		ts.Fatalf("the answer is\n%s\nwant\n%s", got, want)
+	}
 }
