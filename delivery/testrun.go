@@ -108,7 +108,10 @@ func verdict(x *webhook.Exchange) webhook.Verdict {
 // leaveOut fills in the result of a test that did not begin.
 func leaveOut(result *webhook.TestResult, cause error) {
 	result.Verdict = webhook.VerdictFail
-	result.Message = "Not sent: " + cause.Error() + " before its turn came. Let the receiver answer faster, or test fewer event types at once."
+	result.Message = "Not sent: " + cause.Error() + " before its turn came."
+	if errors.Is(cause, errTestTimeout) {
+		result.Message += " Let the receiver answer faster, or test fewer event types at once."
+	}
 }
 
 func newTestRun(w *webhook.Webhook, tests int) webhook.TestRun {

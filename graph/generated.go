@@ -1492,13 +1492,13 @@ type HttpTiming {
 
 """How one request ended on the wire."""
 enum Outcome {
-  """Answered 2xx within the time allowed."""
+  """Answered 2xx within the time allowed. Status line and headers count; a body that breaks off is told in the message."""
   DELIVERED
   """Answered with another status than 2xx or 3xx."""
   REJECTED
   """Answered with a redirect, which is never followed."""
   REDIRECTED
-  """No complete answer within the time allowed."""
+  """No status line and headers within the time allowed."""
   TIMED_OUT
   """The host name did not resolve."""
   UNRESOLVED
@@ -1506,13 +1506,13 @@ enum Outcome {
   REFUSED
   """The TLS handshake failed: certificate, name or protocol."""
   TLS_FAILED
-  """The connection broke before the answer was complete."""
+  """The connection broke before status line and headers were in."""
   RESET
   """The answer was not valid HTTP, or its headers were too large."""
   MALFORMED
   """The address is one that the installation does not send to; nothing was sent."""
   BLOCKED
-  """Stopped before an answer came."""
+  """Stopped before an answer came, or before anything was sent."""
   CANCELED
 }
 

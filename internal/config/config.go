@@ -22,9 +22,9 @@ const ExitCode = 78
 type Config struct {
 	// Addr is the host:port to listen on; an empty host is every interface.
 	Addr string
-	// DataDir is the directory of the embedded database, "" for the launcher's choice.
+	// DataDir is the directory of the private PostgreSQL, "" for the launcher's choice.
 	DataDir string
-	// DatabaseURL is the PostgreSQL to use, "" for the embedded one.
+	// DatabaseURL is the PostgreSQL to use, "" for the private one.
 	DatabaseURL string
 	// Dev is development mode: requests need no key.
 	Dev bool

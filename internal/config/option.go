@@ -41,19 +41,19 @@ func options() []option {
 		{
 			name:  "HOOKQL_DATA_DIR",
 			unset: "./data, as root /var/lib/hookql",
-			doc:   "Directory of the embedded database.",
+			doc:   "Directory of the private PostgreSQL.",
 			value: func(c *Config) flag.Value { return (*text)(&c.DataDir) },
 		},
 		{
 			name:   "DATABASE_URL",
-			unset:  "the embedded database",
+			unset:  "the private PostgreSQL",
 			doc:    "PostgreSQL to use, as postgres://user:password@host:5432/database.",
 			secret: true,
 			value:  func(c *Config) flag.Value { return (*databaseURL)(&c.DatabaseURL) },
 		},
 		{
 			name:  devName,
-			unset: "true with the embedded database on a loopback address, else false",
+			unset: "true with the private PostgreSQL on a loopback address, else false",
 			doc:   "Development mode: requests need no key, and webhooks may call this machine and use http.",
 			value: func(c *Config) flag.Value { return (*toggle)(&c.Dev) },
 		},
@@ -85,7 +85,7 @@ func options() []option {
 		{
 			name:  "HOOKQL_POSTGRES_BIN",
 			unset: "looked for where systems install them",
-			doc:   "Directory of the programs initdb and postgres, which the embedded database runs.",
+			doc:   "Directory of the programs initdb and postgres, which the private PostgreSQL runs.",
 			value: func(c *Config) flag.Value { return (*text)(&c.PostgresBin) },
 		},
 	}
