@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz generate check tidy graphiql check-graphiql test-graphiql
+.PHONY: help run test short fuzz generate check tidy graphiql check-graphiql test-graphiql test-graphql-http
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -51,3 +51,6 @@ check-graphiql: graphiql ## check that the committed build is what its source ma
 
 test-graphiql: ## walk through GraphiQL in a real browser (needs Node and Chromium)
 	cd internal/graphiql/ui && npm ci && ../../../.ci/with-server npm test
+
+test-graphql-http: ## run the public audits of GraphQL over HTTP (needs Node)
+	cd internal/graphqlhttp/audit && npm ci && ../../../.ci/with-server npm test

@@ -13,12 +13,13 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/graphqlhttp"
+	"github.com/hookql/hookql/internal/querylimit"
 )
 
 // Limits of one request; the schema's head tells them to clients.
@@ -36,14 +37,13 @@ const (
 // workspace (package auth).
 func NewHandler(r *Resolver, log *slog.Logger) http.Handler {
 	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: r}))
-	server.AddTransport(transport.Options{})
-	server.AddTransport(transport.GET{})
-	server.AddTransport(transport.POST{})
+	server.AddTransport(graphqlhttp.Transport{MaxBody: maxBody})
 	server.SetQueryCache(lru.New[*ast.QueryDocument](queryCache))
 	server.SetParserTokenLimit(maxTokens)
 	server.SetErrorPresenter(presenter(log))
 	server.SetRecoverFunc(recovered)
 	server.Use(extension.Introspection{})
+	server.Use(querylimit.Default())
 	server.AroundRootFields(freshLoadersPerMutation(r))
 
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -55,7 +55,6 @@ func NewHandler(r *Resolver, log *slog.Logger) http.Handler {
 		state.operation.Store("none")
 		ctx = context.WithValue(ctx, requestKey{}, state)
 		state.loaders.Store(r.newLoaders(ctx, workspaceID))
-		req.Body = http.MaxBytesReader(w, req.Body, maxBody)
 		w.Header().Set("X-Request-Id", state.id)
 
 		started := time.Now()

@@ -18,7 +18,7 @@ fragment Card on Webhook {
 		nodes {
 			success
 			webhook { id }
-			tests { nodes { eventType { title } message exchanges { request { curl } } } }
+			tests(first: 5) { nodes { eventType { title } message exchanges { number } } }
 		}
 	}
 }`

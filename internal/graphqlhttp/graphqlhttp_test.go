@@ -1,0 +1,128 @@
+package graphqlhttp
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestNegotiate(t *testing.T) {
+	t.Parallel()
+	for accept, want := range map[string]string{
+		"":                                  mediaJSON,
+		"*/*":                               mediaJSON,
+		"application/*":                     mediaJSON,
+		"application/json":                  mediaJSON,
+		"application/graphql-response+json": mediaGraphQL,
+		"application/graphql-response+json, application/json":      mediaGraphQL,
+		"application/json, */*":                                    mediaJSON,
+		"application/graphql-response+json;q=0.9,application/json": mediaJSON,
+		"APPLICATION/JSON ; Q=0.5":                                 mediaJSON,
+		"application/json;q=0, */*":                                mediaGraphQL,
+		"text/html":                                                "",
+		"*/*;q=0":                                                  "",
+		"application/json;q=x":                                     "",
+		";;,":                                                      "",
+	} {
+		got, ok := negotiate(http.Header{"Accept": {accept}})
+		if got != want || ok != (want != "") {
+			t.Errorf("negotiate(%q) = %q, %t, want %q", accept, got, ok, want)
+		}
+	}
+}
+
+func FuzzNegotiate(f *testing.F) {
+	f.Add("application/json;q=0.5, */*")
+	f.Fuzz(func(t *testing.T, accept string) {
+		media, ok := negotiate(http.Header{"Accept": {accept}})
+		if ok != (media == mediaJSON || media == mediaGraphQL) {
+			t.Errorf("negotiate(%q) = %q, %t", accept, media, ok)
+		}
+	})
+}
+
+func TestDecodeJSON(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		`{"a": [1, "b", null, true, {"c": 1.50}]}`:                        true,
+		`"\ud83d\ude00 \\ud800"`:                                          true,
+		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth):     true,
+		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): false,
+		strings.Repeat("[", 1_000_000):                                    false,
+		"[" + strings.Repeat("{},", maxNodes) + "{}]":                     false,
+		strings.Repeat("1", maxNumber+1):                                  false,
+		`{"a": 1, "a": 2}`:                                                false,
+		`{"a": 1} x`:                                                      false,
+		`{} {}`:                                                           false,
+		`"\ud800"`:                                                        false,
+		`"\ude00"`:                                                        false,
+		`"\ud800\u0041"`:                                                  false,
+		"\"\xff\"":                                                        false,
+		"\xef\xbb\xbf{}":                                                  false,
+		`NaN`:                                                             false,
+		``:                                                                false,
+		`{"a"`:                                                            false,
+	} {
+		if _, err := decodeJSON([]byte(text)); (err == nil) != good {
+			t.Errorf("decodeJSON(%.40q): %v, want good = %t", text, err, good)
+		}
+	}
+}
+
+func FuzzDecodeJSON(f *testing.F) {
+	f.Add([]byte(`{"query": "{ a }", "variables": {"b": [1e9, "\ud83d\ude00"]}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, err := decodeJSON(text); err == nil && !utf8.Valid(text) {
+			t.Errorf("%q is taken for UTF-8", text)
+		}
+	})
+}
+
+// TestRead refuses what is no GraphQL request, and never says back what was in it.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cret"
+	for _, test := range []struct {
+		name   string
+		method string
+		target string
+		header http.Header
+		body   string
+		want   int // 0: taken
+	}{
+		{"query", "POST", "/", nil, `{"query": "{ a }"}`, 0},
+		{"nulls", "POST", "/", nil, `{"query": "{ a }", "variables": null, "operationName": null}`, 0},
+		{"GET", "GET", "/?query={a}&variables={\"b\":1}", nil, "", 0},
+		{"other method", "PUT", "/", nil, secret, http.StatusMethodNotAllowed},
+		{"form", "POST", "/", http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, secret, http.StatusUnsupportedMediaType},
+		{"other charset", "POST", "/", http.Header{"Content-Type": {"application/json; charset=utf-16"}}, secret, http.StatusUnsupportedMediaType},
+		{"compressed", "POST", "/", http.Header{"Content-Type": {mediaJSON}, "Content-Encoding": {"gzip"}}, secret, http.StatusUnsupportedMediaType},
+		{"too large", "POST", "/", nil, strings.Repeat(" ", 101), http.StatusRequestEntityTooLarge},
+		{"broken", "POST", "/", nil, `{"s3cret`, http.StatusBadRequest},
+		{"batch", "POST", "/", nil, `[{"query": "{ s3cret }"}]`, http.StatusBadRequest},
+		{"variables no object", "POST", "/", nil, `{"query": "{ a }", "variables": ["s3cret"]}`, http.StatusBadRequest},
+		{"cookies", "GET", "/?query={a}", http.Header{"Cookie": {"a=s3cret"}}, "", http.StatusBadRequest},
+		{"parameter twice", "GET", "/?query={a}&query={s3cret}", nil, "", http.StatusBadRequest},
+	} {
+		r := httptest.NewRequest(test.method, test.target, strings.NewReader(test.body))
+		r.Header = test.header
+		if r.Header == nil {
+			r.Header = http.Header{"Content-Type": {mediaJSON}}
+		}
+		_, err := Transport{MaxBody: 100}.read(httptest.NewRecorder(), r)
+		status := 0
+		var wrong *refusal
+		if errors.As(err, &wrong) {
+			status = wrong.status
+		}
+		if status != test.want || (err == nil) != (test.want == 0) {
+			t.Errorf("%s: %d, %v, want %d", test.name, status, err, test.want)
+		}
+		if err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: the answer says what was sent: %v", test.name, err)
+		}
+	}
+}

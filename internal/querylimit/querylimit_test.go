@@ -1,0 +1,86 @@
+package querylimit
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+func load(t testing.TB) *ast.Schema {
+	t.Helper()
+	text, err := os.ReadFile("../../schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(text)})
+}
+
+func excess(t testing.TB, document string, variables map[string]any) string {
+	t.Helper()
+	doc, errs := gqlparser.LoadQueryWithRules(load(t), document, nil)
+	if errs != nil {
+		t.Fatalf("%v: %.200s", errs, document)
+	}
+	return Default().excess(doc, doc.Operations[0], variables)
+}
+
+func TestExcess(t *testing.T) {
+	t.Parallel()
+	aliases := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "a%d: name ", i)
+		}
+		return b.String()
+	}
+	roots := func(n int) string { return "{" + strings.Repeat("eventTypes { name } ", n) + "}" }
+	// Each fragment spreads the next twice: 2 to the power of levels fields.
+	doubled := func(levels int) string {
+		var b strings.Builder
+		b.WriteString("{ eventTypes { ...f0 } }\n")
+		for i := range levels {
+			fmt.Fprintf(&b, "fragment f%d on EventType { ...f%d ...f%d }\n", i, i+1, i+1)
+		}
+		fmt.Fprintf(&b, "fragment f%d on EventType { name }", levels)
+		return b.String()
+	}
+	for _, test := range []struct {
+		name, document string
+		variables      map[string]any
+		want           string // part of the refusal; "" for none
+	}{
+		{"a dashboard", `{ webhooks(first: 25) { nodes { id name status testRuns(first: 1) { nodes { success } } } } }`, nil, ""},
+		{"one run whole", `{ testRun(id: "run_1") { tests { nodes { message request { curl } response { body } } } } }`, nil, ""},
+		{"every body of every page", `{ webhooks(first: 100) { nodes { testRuns(first: 25) { nodes { tests { nodes { request { body } } } } } } } }`, nil, "costs"},
+		{"size by variable", `query($n: Int) { webhooks(first: $n) { nodes { testRuns { nodes { id url status } } } } }`, map[string]any{"n": int64(50)}, ""},
+		{"size beyond all", `query($n: Int) { webhooks(first: $n) { nodes { testRuns { nodes { id url status } } } } }`, map[string]any{"n": int64(1) << 60}, "costs"},
+		{"30 aliases", "{ eventTypes {" + aliases(30) + "} }", nil, ""},
+		{"31 aliases", "{ eventTypes {" + aliases(31) + "} }", nil, "aliases"},
+		{"20 roots", roots(20), nil, ""},
+		{"21 roots", roots(21), nil, "root"},
+		{"too deep", `{ webhook(id: "a") { testRuns { nodes { webhook { testRuns { nodes { webhook { testRuns { nodes { webhook { testRuns { nodes { id } } } } } } } } } } } } }`, nil, "deep"},
+		{"doubled spreads", doubled(59), nil, "costs"},
+		{"61 fragments", doubled(60), nil, "fragments"},
+	} {
+		got := excess(t, test.document, test.variables)
+		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// TestIntrospectionPasses lets the query of GraphiQL and graphql-js through.
+func TestIntrospectionPasses(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("testdata/introspection.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := excess(t, string(document), nil); got != "" {
+		t.Errorf("introspection: %s", got)
+	}
+}
