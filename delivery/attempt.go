@@ -11,25 +11,31 @@ import (
 const defaultTimeout = 15 * time.Second
 
 // attempt sends a message to a webhook's URL, once, and tells what became of
-// it. Whatever goes wrong is an outcome, never an error. The webhook has passed
-// its Validate.
-func (e *Engine) attempt(ctx context.Context, w *webhook.Webhook, m *Message) webhook.Exchange {
+// it, for the record and in a sentence for its owner. Whatever goes wrong is an
+// outcome, never an error. The webhook has passed its Validate.
+func (e *Engine) attempt(ctx context.Context, w *webhook.Webhook, m *Message) (webhook.Exchange, string) {
 	x := webhook.Exchange{
 		StartedAt: webhook.Now(),
 		Request:   webhook.Request{Method: string(w.Method), URL: w.URL},
 	}
+	err := e.exchange(ctx, w, m, &x)
+	j := judge(x.Response, err)
+	x.Outcome, x.Detail = j.outcome, j.detail
+	return x, sentence(&x, j.advice)
+}
+
+// exchange fills in what was sent, what came back and how long it took.
+func (e *Engine) exchange(ctx context.Context, w *webhook.Webhook, m *Message, x *webhook.Exchange) error {
 	r, err := e.prepare(w, m, x.StartedAt)
 	if err != nil {
-		x.Outcome, x.Detail = judge(nil, err)
-		return x
+		return err
 	}
 	x.Request = r.Request
 	limit := timeLimit(w)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue(limit))
 	defer cancel()
 	x.Response, x.Timing, err = e.Client.send(ctx, r)
-	x.Outcome, x.Detail = judge(x.Response, err)
-	return x
+	return err
 }
 
 // prepare makes the request of an attempt, if the policy lets it be sent.

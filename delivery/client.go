@@ -15,12 +15,14 @@ import (
 // Limits of one exchange, besides the deadline that the caller sets
 // (safety.md §5 has the reasons).
 const (
-	maxConnect  = 5 * time.Second // to one address
-	maxTLS      = 5 * time.Second // for the handshake
-	maxHead     = 32 << 10        // bytes of status line and headers, interim answers included
-	maxInterim  = 5               // answers 1xx before the real one
-	maxBody     = 64 << 10        // bytes of the body that are read
-	maxKeptBody = 16 << 10        // bytes of the body that are recorded
+	maxConnect  = 5 * time.Second        // to one address
+	headStart   = 250 * time.Millisecond // of an address before the next one (RFC 8305 §5)
+	maxDials    = 8                      // addresses of a name that are tried
+	maxTLS      = 5 * time.Second        // for the handshake
+	maxHead     = 32 << 10               // bytes of status line and headers, interim answers included
+	maxInterim  = 5                      // answers 1xx before the real one
+	maxBody     = 64 << 10               // bytes of the body that are read
+	maxKeptBody = 16 << 10               // bytes of the body that are recorded
 )
 
 // Client is the one way out: all that HookQL sends to receivers goes through

@@ -78,7 +78,7 @@ func TestAnswers(t *testing.T) {
 
 		{"a body shorter than promised", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", webhook.OutcomeDelivered, "connection closed by the receiver in the middle of the answer's body",
 			&webhook.Response{StatusCode: 200, StatusText: "OK", Headers: []webhook.Header{{Name: "Content-Length", Value: "9"}}, Body: []byte("ok"), BodyTruncated: true}},
-		{"a broken chunk", "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nxyz\r\n", webhook.OutcomeRejected, "connection broken in the middle of the answer's body",
+		{"a broken chunk", "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\nxyz\r\n", webhook.OutcomeRejected, "the answer's body is not framed as HTTP demands",
 			&webhook.Response{StatusCode: 500, StatusText: "Oh", Headers: []webhook.Header{{Name: "Transfer-Encoding", Value: "chunked"}}, Body: []byte("ok"), BodyTruncated: true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestAnswerBeforeTheRequestIsRead(t *testing.T) {
 	e.Client.Dial = dialNarrow
 	m := testMessage()
 	m.Data = []byte(`"` + strings.Repeat("a", 1<<20) + `"`)
-	x := e.attempt(t.Context(), postWebhook(p.url()), m)
+	x, _ := e.attempt(t.Context(), postWebhook(p.url()), m)
 	if x.Outcome != webhook.OutcomeRejected || x.Response.StatusCode != 413 {
 		t.Errorf("got %s (%s), want REJECTED with 413", x.Outcome, x.Detail)
 	}
@@ -277,7 +277,7 @@ func TestDeadlines(t *testing.T) {
 		w := postWebhook(url)
 		w.TimeoutMs = int(limit / time.Millisecond)
 		attempts.Go(func() {
-			x := e.attempt(t.Context(), w, m)
+			x, _ := e.attempt(t.Context(), w, m)
 			if x.Outcome != test.outcome || x.Detail != test.detail {
 				t.Errorf("%s: got %s (%s), want %s (%s)", test.name, x.Outcome, x.Detail, test.outcome, test.detail)
 			}
@@ -310,11 +310,11 @@ func TestCancel(t *testing.T) {
 		<-arrived
 		cancel(errors.New("the caller had enough"))
 	}()
-	x := devEngine().attempt(ctx, postWebhook(p.url()), testMessage())
+	x, _ := devEngine().attempt(ctx, postWebhook(p.url()), testMessage())
 	if x.Outcome != webhook.OutcomeCanceled || x.Detail != "the caller had enough" {
 		t.Errorf("got %s (%s), want CANCELED (the caller had enough)", x.Outcome, x.Detail)
 	}
-	if x := devEngine().attempt(ctx, postWebhook(p.url()), testMessage()); x.Outcome != webhook.OutcomeCanceled || p.arrivals.Load() != 1 {
+	if x, _ := devEngine().attempt(ctx, postWebhook(p.url()), testMessage()); x.Outcome != webhook.OutcomeCanceled || p.arrivals.Load() != 1 {
 		t.Errorf("after the end: got %s and %d arrivals, want CANCELED and still 1", x.Outcome, p.arrivals.Load())
 	}
 }
@@ -341,7 +341,7 @@ func TestEnvironmentProxyIsIgnored(t *testing.T) {
 	e := devEngine()
 	e.Client.Lookup = answers("127.0.0.1")
 	_, port, _ := net.SplitHostPort(p.Addr().String())
-	if x := e.attempt(t.Context(), postWebhook("http://receiver.example:"+port), testMessage()); x.Outcome != webhook.OutcomeDelivered {
+	if x, _ := e.attempt(t.Context(), postWebhook("http://receiver.example:"+port), testMessage()); x.Outcome != webhook.OutcomeDelivered {
 		t.Errorf("got %s (%s), want DELIVERED", x.Outcome, x.Detail)
 	}
 }
@@ -352,9 +352,9 @@ func TestTiming(t *testing.T) {
 	e := devEngine()
 	e.Client.Lookup = answers("127.0.0.1")
 	_, port, _ := net.SplitHostPort(p.Addr().String())
-	got := e.attempt(t.Context(), postWebhook("http://receiver.example:"+port), testMessage()).Timing
-	if got.DNS <= 0 || got.Connect <= 0 || got.TLS != 0 || got.ConnectionReused || got.Total < got.DNS+got.Connect+got.FirstByte {
-		t.Errorf("got %+v, want lookup and connection, no TLS, and a total that holds them", got)
+	x, _ := e.attempt(t.Context(), postWebhook("http://receiver.example:"+port), testMessage())
+	if got := x.Timing; got.DNS <= 0 || got.Connect <= 0 || got.TLS != 0 || got.ConnectionReused || got.Total < got.DNS+got.Connect+got.FirstByte {
+		t.Errorf("got %+v, want lookup and connection, no TLS, and a total that holds them", x.Timing)
 	}
 }
 
@@ -379,8 +379,8 @@ func FuzzReadAnswer(f *testing.F) {
 			if len(answer.Body) > maxKeptBody {
 				t.Errorf("%d bytes of body are kept", len(answer.Body))
 			}
-			outcome, detail := judge(answer, nil)
-			sentence(&webhook.Exchange{Outcome: outcome, Detail: detail, Response: answer})
+			j := judge(answer, nil)
+			sentence(&webhook.Exchange{Outcome: j.outcome, Detail: j.detail, Response: answer}, j.advice)
 		}
 	})
 }

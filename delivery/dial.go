@@ -38,7 +38,8 @@ func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	if find == nil {
 		resolver := net.Resolver{PreferGo: true}
 		find = func(ctx context.Context, host string) ([]netip.Addr, error) {
-			return resolver.LookupNetIP(ctx, "ip", host)
+			// The dot ends the name: no search domain of this machine is put behind it.
+			return resolver.LookupNetIP(ctx, "ip", host+".")
 		}
 	}
 	addrs, err := find(ctx, host)
@@ -48,25 +49,61 @@ func (c *Client) lookup(ctx context.Context, host string) ([]netip.Addr, error) 
 	return addrs, err
 }
 
-// dial connects to the first of addrs that answers, trying each in turn. What
-// went wrong with the first is the error, as it is the one that resolvers prefer.
+// dial connects to the first of addrs that answers. Each has a head start
+// before the next is tried beside it, so that a dead address costs that and not
+// the whole deadline. What went wrong with the first is the error, as it is the
+// one that resolvers prefer. All dials have ended on return.
 func (c *Client) dial(ctx context.Context, addrs []netip.AddrPort, timing *webhook.Timing) (net.Conn, error) {
 	begin := time.Now()
+	race, stop := context.WithCancel(ctx)
+	results := make(chan dialResult, maxDials) // one from each dial that runs
+	running := 0
+	defer func() {
+		stop()
+		for ; running > 0; running-- {
+			if late := <-results; late.err == nil {
+				late.conn.Close()
+			}
+		}
+	}()
 	var first error
-	for _, addr := range addrs {
-		conn, err := c.dialOne(ctx, addr)
-		if err == nil {
-			timing.Connect = time.Since(begin)
-			return conn, nil
+	left := addrs[:min(len(addrs), maxDials)]
+	for ctx.Err() == nil && (len(left) > 0 || running > 0) {
+		var turn <-chan time.Time // of the next address; nil: there is none
+		if len(left) > 0 {
+			addr := left[0]
+			left = left[1:]
+			running++
+			go func() {
+				conn, err := c.dialOne(race, addr)
+				results <- dialResult{addr, conn, err}
+			}()
+			turn = time.After(headStart)
 		}
-		if first == nil || ctx.Err() != nil {
-			first = err
-		}
-		if ctx.Err() != nil {
-			break
+		select {
+		case <-turn:
+		case r := <-results:
+			running--
+			if r.err == nil {
+				timing.Connect = time.Since(begin)
+				return r.conn, nil
+			}
+			if r.addr == addrs[0] {
+				first = r.err
+			}
 		}
 	}
+	if ctx.Err() != nil {
+		return nil, fail(ctx, phaseConnect, ctx.Err())
+	}
 	return nil, first
+}
+
+// dialResult is how the dial of one address ended.
+type dialResult struct {
+	addr netip.AddrPort
+	conn net.Conn
+	err  error
 }
 
 func (c *Client) dialOne(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {

@@ -7,14 +7,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
 
 // sentence tells a developer how a request ended and, where it failed, what to
-// mend.
-func sentence(x *webhook.Exchange) string {
+// mend: advice, where the outcome alone does not say it.
+func sentence(x *webhook.Exchange, advice string) string {
 	where := hostPort(x.Request.URL)
 	switch x.Outcome {
 	case webhook.OutcomeDelivered:
@@ -24,17 +25,17 @@ func sentence(x *webhook.Exchange) string {
 	case webhook.OutcomeRedirected:
 		return redirected(x.Response)
 	case webhook.OutcomeTimedOut:
-		return "Timed out: " + x.Detail + ". " + timeoutAdvice(x.Detail)
+		return "Timed out: " + x.Detail + ". " + advice
 	case webhook.OutcomeUnresolved:
-		return fmt.Sprintf("The host of %s was not found: %s. Correct the name, or wait until its DNS record is published.", where, x.Detail)
+		return "The host of " + where + " was not found: " + x.Detail + ". " + advice
 	case webhook.OutcomeRefused:
-		return refused(where, x.Detail)
+		return refused(where, x.Detail) + " " + advice
 	case webhook.OutcomeTLSFailed:
-		return "No TLS with " + where + ": " + x.Detail + ". " + tlsAdvice(x.Detail)
+		return "No TLS with " + where + ": " + x.Detail + ". " + advice
 	case webhook.OutcomeReset:
-		return fmt.Sprintf("No answer: %s. The receiver took the connection and dropped it; look into its log, and let it answer 2xx before it closes.", x.Detail)
+		return "No answer: " + x.Detail + ". " + advice
 	case webhook.OutcomeMalformed:
-		return "No valid answer: " + x.Detail + ". " + malformedAdvice(x.Detail)
+		return "No valid answer: " + x.Detail + ". " + advice
 	case webhook.OutcomeBlocked:
 		return "Nothing was sent. " + x.Detail
 	case webhook.OutcomeCanceled:
@@ -53,10 +54,10 @@ func delivered(x *webhook.Exchange) string {
 }
 
 func refused(where, detail string) string {
-	if detail == "connection refused" {
-		return "Nobody listens on " + where + ". Start your receiver or correct the port."
+	if detail == syscall.ECONNREFUSED.Error() {
+		return "Nobody listens on " + where + "."
 	}
-	return fmt.Sprintf("No connection to %s: %s. Check that the host is up and reachable from here.", where, detail)
+	return "No connection to " + where + ": " + detail + "."
 }
 
 func redirected(r *webhook.Response) string {
@@ -93,44 +94,6 @@ func rejectionAdvice(x *webhook.Exchange) string {
 	default:
 		return "Let the receiver answer 2xx once it has the event."
 	}
-}
-
-// timeoutAdvice fits the phase that hung, which lateness has named.
-func timeoutAdvice(detail string) string {
-	switch {
-	case strings.HasPrefix(detail, lateness(phaseLookup)):
-		return "Check the name servers of the host's domain."
-	case strings.HasPrefix(detail, lateness(phaseConnect)):
-		return "Check that the host is up and that no firewall drops the packets."
-	case strings.HasPrefix(detail, lateness(phaseTLS)):
-		return "Check that the receiver speaks TLS on this port."
-	default:
-		return "Answer 2xx first and do slow work afterwards, or raise `timeoutMs`."
-	}
-}
-
-func tlsAdvice(detail string) string {
-	switch {
-	case strings.Contains(detail, "does not speak TLS"):
-		return "Give the port that does, or begin the URL with `http://` where that is permitted."
-	case strings.Contains(detail, "is valid from"):
-		return "Renew the certificate."
-	case strings.Contains(detail, "is not for"):
-		return "Install a certificate for this name, or use the name that it is for."
-	case strings.Contains(detail, "unknown authority"):
-		return "Install a certificate of a public authority, together with its intermediate certificates."
-	case strings.Contains(detail, "certificate required"):
-		return "HookQL has no client certificate; do not ask for one."
-	default:
-		return "Let the receiver offer TLS 1.2 or newer with HTTP/1.1."
-	}
-}
-
-func malformedAdvice(detail string) string {
-	if strings.Contains(detail, "speaks TLS") {
-		return "Begin the URL with `https://`."
-	}
-	return "Check that the port is that of an HTTP server."
 }
 
 // statusLine is "404 Not Found", with the standard's words where the receiver

@@ -1,7 +1,12 @@
 package delivery
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,62 +20,62 @@ func TestSentence(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name     string
-		outcome  webhook.Outcome
-		detail   string
-		url      string
+		url      string // "": http://receiver.example/
 		response *webhook.Response
+		err      error
 		want     string
 	}{
-		{"delivered", webhook.OutcomeDelivered, "", "", answer(200, "OK"), "Answered 200 OK in 12 ms."},
-		{"no reason phrase", webhook.OutcomeDelivered, "", "", answer(202, ""), "Answered 202 Accepted in 12 ms."},
-		{"body broke off", webhook.OutcomeDelivered, "connection reset by peer in the middle of the answer's body", "", answer(200, "OK"), "Answered 200 OK in 12 ms. But connection reset"},
-		{"400", webhook.OutcomeRejected, "", "", answer(400, "Bad Request"), "Answered 400 Bad Request. The receiver could not read the request"},
-		{"401", webhook.OutcomeRejected, "", "", answer(401, "Unauthorized"), "verifies the signature with this webhook's secret"},
-		{"403", webhook.OutcomeRejected, "", "", answer(403, "Forbidden"), "verifies the signature"},
-		{"404", webhook.OutcomeRejected, "", "", answer(404, "Not Found"), "correct the path"},
-		{"405", webhook.OutcomeRejected, "", "", answer(405, "Method Not Allowed"), "does not take POST"},
-		{"410", webhook.OutcomeRejected, "", "", answer(410, "Gone"), "gone for good"},
-		{"413", webhook.OutcomeRejected, "", "", answer(413, ""), "takes no request of 24 bytes"},
-		{"415", webhook.OutcomeRejected, "", "", answer(415, ""), "`application/json`"},
-		{"422", webhook.OutcomeRejected, "", "", answer(422, ""), "Answered 422 Unprocessable Entity. Let the receiver answer 2xx"},
-		{"429", webhook.OutcomeRejected, "", "", answer(429, ""), "rate limit"},
-		{"500", webhook.OutcomeRejected, "", "", answer(500, ""), "look into its log"},
-		{"599", webhook.OutcomeRejected, "", "", answer(599, ""), "Answered 599. The receiver failed"},
-		{"301", webhook.OutcomeRedirected, "", "", answer(301, "Moved", webhook.Header{Name: "Location", Value: "https://new.example/"}), "Answered 301 Moved to https://new.example/. Redirects are not followed; set the webhook's URL to the final address."},
-		{"304", webhook.OutcomeRedirected, "", "", answer(304, ""), "Answered 304 Not Modified. Only 2xx means"},
-		{"nobody listens", webhook.OutcomeRefused, "connection refused", "http://127.0.0.1:9/hooks", nil, "Nobody listens on 127.0.0.1:9. Start your receiver or correct the port."},
-		{"nobody listens on IPv6", webhook.OutcomeRefused, "connection refused", "https://[::1]/", nil, "Nobody listens on [::1]:443."},
-		{"no route", webhook.OutcomeRefused, "no route to host", "https://a.example/", nil, "No connection to a.example:443: no route to host."},
-		{"no such host", webhook.OutcomeUnresolved, "no such host", "https://a.example/", nil, "The host of a.example:443 was not found: no such host."},
-		{"slow", webhook.OutcomeTimedOut, "no answer came within 15 s", "", nil, "Timed out: no answer came within 15 s. Answer 2xx first"},
-		{"slow connection", webhook.OutcomeTimedOut, "no connection was made within 5 s", "", nil, "no firewall drops the packets"},
-		{"slow handshake", webhook.OutcomeTimedOut, "the TLS handshake did not finish within 5 s", "", nil, "speaks TLS on this port"},
-		{"slow lookup", webhook.OutcomeTimedOut, "the host name was not resolved within 15 s", "", nil, "Check the name servers"},
-		{"expired", webhook.OutcomeTLSFailed, "the certificate is valid from 2020-01-02 to 2021-03-04 only", "https://a.example/", nil, "No TLS with a.example:443: the certificate is valid from 2020-01-02 to 2021-03-04 only. Renew the certificate."},
-		{"wrong name", webhook.OutcomeTLSFailed, "the certificate is not for a.example", "", nil, "certificate for this name"},
-		{"unknown authority", webhook.OutcomeTLSFailed, "the certificate is signed by an unknown authority", "", nil, "intermediate certificates"},
-		{"no TLS", webhook.OutcomeTLSFailed, "the receiver does not speak TLS on this port", "", nil, "begin the URL with `http://`"},
-		{"an alert", webhook.OutcomeTLSFailed, "the receiver refused the handshake: protocol version not supported", "", nil, "TLS 1.2 or newer"},
-		{"a client certificate is wanted", webhook.OutcomeTLSFailed, "the receiver refused the handshake: certificate required", "", nil, "do not ask for one"},
-		{"reset", webhook.OutcomeReset, "connection reset by peer", "", nil, "No answer: connection reset by peer. The receiver took the connection and dropped it"},
-		{"not HTTP", webhook.OutcomeMalformed, `the answer begins with "SSH-2.0", which is not HTTP/1.1`, "", nil, "Check that the port is that of an HTTP server."},
-		{"TLS instead", webhook.OutcomeMalformed, "the receiver speaks TLS on this port", "", nil, "Begin the URL with `https://`."},
-		{"blocked", webhook.OutcomeBlocked, "HookQL does not send to this address.", "", nil, "Nothing was sent. HookQL does not send to this address."},
-		{"canceled", webhook.OutcomeCanceled, "the time for the whole test run was over", "", nil, "Stopped before an answer came: the time for the whole test run was over."},
-		{"data cannot be sent", webhook.OutcomeCanceled, "The data must be an object.", "", nil, "Stopped before an answer came: The data must be an object."},
+		{"delivered", "", answer(200, "OK"), nil, "Answered 200 OK in 12 ms."},
+		{"no reason phrase", "", answer(202, ""), nil, "Answered 202 Accepted in 12 ms."},
+		{"body broke off", "", answer(200, "OK"), &failure{phaseBody, syscall.ECONNRESET}, "Answered 200 OK in 12 ms. But connection reset by peer in the middle of the answer's body: complete the body"},
+		{"400", "", answer(400, "Bad Request"), nil, "Answered 400 Bad Request. The receiver could not read the request"},
+		{"401", "", answer(401, "Unauthorized"), nil, "verifies the signature with this webhook's secret"},
+		{"403", "", answer(403, "Forbidden"), nil, "verifies the signature"},
+		{"404", "", answer(404, "Not Found"), nil, "correct the path"},
+		{"405", "", answer(405, "Method Not Allowed"), nil, "does not take POST"},
+		{"410", "", answer(410, "Gone"), nil, "gone for good"},
+		{"413", "", answer(413, ""), nil, "takes no request of 24 bytes"},
+		{"415", "", answer(415, ""), nil, "`application/json`"},
+		{"422", "", answer(422, ""), nil, "Answered 422 Unprocessable Entity. Let the receiver answer 2xx"},
+		{"429", "", answer(429, ""), nil, "rate limit"},
+		{"500", "", answer(500, ""), nil, "look into its log"},
+		{"599", "", answer(599, ""), nil, "Answered 599. The receiver failed"},
+		{"301", "", answer(301, "Moved", webhook.Header{Name: "Location", Value: "https://new.example/"}), nil, "Answered 301 Moved to https://new.example/. Redirects are not followed; set the webhook's URL to the final address."},
+		{"304", "", answer(304, ""), nil, "Answered 304 Not Modified. Only 2xx means"},
+		{"nobody listens", "http://127.0.0.1:9/hooks", nil, &failure{phaseConnect, syscall.ECONNREFUSED}, "Nobody listens on 127.0.0.1:9. Start your receiver or correct the port."},
+		{"nobody listens on IPv6", "https://[::1]/", nil, &failure{phaseConnect, syscall.ECONNREFUSED}, "Nobody listens on [::1]:443."},
+		{"no route", "https://a.example/", nil, &failure{phaseConnect, syscall.EHOSTUNREACH}, "No connection to a.example:443: no route to host. Check that the host is up"},
+		{"no such host", "https://a.example/", nil, &failure{phaseLookup, &net.DNSError{IsNotFound: true}}, "The host of a.example:443 was not found: no such host. Correct the name"},
+		{"slow", "", nil, &failure{phaseWait, overdue(15 * time.Second)}, "Timed out: no answer came within 15 s. Answer 2xx first"},
+		{"slow connection", "", nil, &failure{phaseConnect, overdue(maxConnect)}, "no firewall drops the packets"},
+		{"slow handshake", "", nil, &failure{phaseTLS, overdue(maxTLS)}, "speaks TLS on this port"},
+		{"slow lookup", "", nil, &failure{phaseLookup, overdue(15 * time.Second)}, "Check the name servers"},
+		{"expired", "https://a.example/", nil, &failure{phaseTLS, x509.CertificateInvalidError{Reason: x509.Expired, Cert: &x509.Certificate{}}}, "No TLS with a.example:443: the certificate is valid from 0001-01-01 to 0001-01-01 only. Renew the certificate."},
+		{"wrong name", "", nil, &failure{phaseTLS, x509.HostnameError{Host: "a.example"}}, "certificate for this name"},
+		{"unknown authority", "", nil, &failure{phaseTLS, x509.UnknownAuthorityError{}}, "intermediate certificates"},
+		{"no TLS", "", nil, &failure{phaseTLS, tls.RecordHeaderError{}}, "begin the URL with `http://`"},
+		{"an alert", "", nil, &failure{phaseTLS, &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}}, "TLS 1.2 or newer"},
+		{"a client certificate is wanted", "", nil, &failure{phaseWait, &net.OpError{Op: "remote error", Err: errors.New("tls: certificate required")}}, "do not ask for one"},
+		{"reset", "", nil, &failure{phaseWait, syscall.ECONNRESET}, "No answer: connection reset by peer. The receiver took the connection and dropped it"},
+		{"not HTTP", "", nil, &failure{phaseHead, malformed("not HTTP")}, "No valid answer: not HTTP. Check that the port is that of an HTTP server."},
+		{"TLS instead", "", nil, &failure{phaseHead, speaksTLS}, "Begin the URL with `https://`."},
+		{"blocked", "", nil, &failure{phaseLookup, errBlocked()}, "Nothing was sent. HookQL does not send to this address."},
+		{"canceled", "", nil, &failure{phaseWait, canceled{errTestTimeout}}, "Stopped before an answer came: the time for the whole test run was over."},
+		{"data cannot be sent", "", nil, errNoObject(), "Stopped before an answer came: A GET webhook carries"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if test.url == "" {
 				test.url = "http://receiver.example/"
 			}
+			j := judge(test.response, test.err)
 			got := sentence(&webhook.Exchange{
-				Outcome:  test.outcome,
-				Detail:   test.detail,
+				Outcome:  j.outcome,
+				Detail:   j.detail,
 				Timing:   webhook.Timing{Total: 12345 * time.Microsecond},
 				Request:  webhook.Request{Method: "POST", URL: test.url},
 				Response: test.response,
-			})
+			}, j.advice)
 			if !strings.Contains(got, test.want) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
@@ -87,7 +92,7 @@ func TestSentenceShortensWhatAReceiverSays(t *testing.T) {
 		StatusCode: 302, StatusText: strings.Repeat("é", 20000),
 		Headers: []webhook.Header{{Name: "Location", Value: strings.Repeat("/a", 10000)}},
 	}}
-	if got := sentence(x); len(got) > 600 {
+	if got := sentence(x, ""); len(got) > 600 {
 		t.Errorf("the sentence has %d bytes", len(got))
 	}
 }

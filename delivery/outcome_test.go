@@ -47,12 +47,12 @@ func TestJudge(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			outcome, detail := judge(nil, test.err)
-			if outcome != test.outcome || detail != test.detail {
-				t.Errorf("got %s (%s), want %s (%s)", outcome, detail, test.outcome, test.detail)
+			got := judge(nil, test.err)
+			if got.outcome != test.outcome || got.detail != test.detail {
+				t.Errorf("got %s (%s), want %s (%s)", got.outcome, got.detail, test.outcome, test.detail)
 			}
-			if strings.Contains(detail, "10.0.0") {
-				t.Errorf("the detail %q holds an address", detail)
+			if strings.Contains(got.detail+got.advice, "10.0.0") {
+				t.Errorf("%+v holds an address", got)
 			}
 		})
 	}
@@ -65,12 +65,12 @@ func TestJudgeByStatus(t *testing.T) {
 		300: webhook.OutcomeRedirected, 399: webhook.OutcomeRedirected,
 		101: webhook.OutcomeRejected, 400: webhook.OutcomeRejected, 599: webhook.OutcomeRejected, 999: webhook.OutcomeRejected, 0: webhook.OutcomeRejected,
 	} {
-		if got, detail := judge(&webhook.Response{StatusCode: code}, nil); got != want || detail != "" {
-			t.Errorf("%d: got %s (%s), want %s", code, got, detail, want)
+		if got := judge(&webhook.Response{StatusCode: code}, nil); got != (judgement{outcome: want}) {
+			t.Errorf("%d: got %+v, want %s", code, got, want)
 		}
 		late := &failure{phaseBody, overdue(time.Second)}
-		if got, detail := judge(&webhook.Response{StatusCode: code}, late); got != want || detail != "the answer's body did not end within 1 s" {
-			t.Errorf("%d with a late body: got %s (%s), want %s", code, got, detail, want)
+		if got := judge(&webhook.Response{StatusCode: code}, late); got != (judgement{outcome: want, detail: "the answer's body did not end within 1 s"}) {
+			t.Errorf("%d with a late body: got %+v, want %s", code, got, want)
 		}
 	}
 }
@@ -87,8 +87,8 @@ func TestADialerThatIsEarlyIsOverdue(t *testing.T) {
 		return nil, &net.OpError{Op: "dial", Err: timeout{}}
 	}}
 	_, err := e.dialOne(ctx, netip.AddrPort{})
-	if outcome, detail := judge(nil, err); outcome != webhook.OutcomeTimedOut {
-		t.Errorf("got %s (%s), want TIMED_OUT", outcome, detail)
+	if got := judge(nil, err); got.outcome != webhook.OutcomeTimedOut {
+		t.Errorf("got %+v, want TIMED_OUT", got)
 	}
 }
 

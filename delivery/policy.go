@@ -13,7 +13,14 @@ import (
 // only, to public addresses only. It is read-only and safe for concurrent use.
 //
 // Its refusals are *webhook.Error without a field, in words that are the same
-// for every refused address, so that they tell nothing about the network.
+// for every refused address, so that they tell nothing about the network: what
+// listens there is not even tried. A refused name, too, is told nothing but
+// that, with one difference left on purpose: a name that does not exist is
+// UNRESOLVED and a name that leads inside is BLOCKED. The first is what a typo
+// looks like, and its owner needs to hear of it; and what the public DNS knows
+// of a name, anybody can ask. What only a private DNS knows is not asked at all
+// (isPrivateName). An installation whose name servers have inside records for a
+// public domain should use others, or accept that those names can be guessed.
 type Policy struct {
 	// AllowHTTP permits http to whatever else is permitted.
 	AllowHTTP bool
@@ -48,10 +55,24 @@ func (p *Policy) CheckURL(raw string) (*url.URL, error) {
 			return nil, err
 		}
 	}
-	if addrs == nil && refusedPort(portOf(u)) {
-		return nil, errRefusedPort()
+	if addrs == nil {
+		if err := p.checkName(u); err != nil {
+			return nil, err
+		}
 	}
 	return u, nil
+}
+
+// checkName says what can be said of a name without a lookup.
+func (p *Policy) checkName(u *url.URL) error {
+	publicOnly := !p.Loopback && len(p.Networks) == 0
+	switch {
+	case publicOnly && isPrivateName(u.Hostname()):
+		return errBlocked()
+	case refusedPort(portOf(u)):
+		return errRefusedPort()
+	}
+	return nil
 }
 
 // checkAddr is the guard: whether a connection to addr may be opened for u.
@@ -113,6 +134,18 @@ func fixedAddrs(host string) []netip.Addr {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
 	return nil
+}
+
+// isPrivateName says whether a name cannot be one of the public DNS: it has no
+// dot, or its last label is set aside for private use (RFC 6761, RFC 6762
+// appendix G, RFC 8375; ICANN for internal, corp, home and mail).
+func isPrivateName(host string) bool {
+	name := strings.ToLower(host)
+	switch top := name[strings.LastIndexByte(name, '.')+1:]; top {
+	case name, "alt", "arpa", "corp", "home", "internal", "intranet", "invalid", "lan", "local", "localdomain", "mail", "onion", "private", "test":
+		return true
+	}
+	return false
 }
 
 // portOf returns the port of a URL that parseURL passed.

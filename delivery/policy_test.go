@@ -30,8 +30,6 @@ func TestCheckURL(t *testing.T) {
 		{"a port", &safe, "https://example.com:8443/", ok},
 		{"upper case", &safe, "HTTPS://Example.COM/", ok},
 		{"an underscore", &safe, "https://my_app.example.com/", ok},
-		{"punycode", &safe, "https://xn--bcher-kva.example/", ok},
-		{"public IPv4", &safe, "https://93.184.216.34/", ok},
 		{"public IPv6", &safe, "https://[2606:4700:4700::1111]:8443/", ok},
 		{"braces in the query", &safe, "https://example.com/?q={a}[1]", ok},
 		{"longest", &safe, "https://example.com/" + strings.Repeat("a", maxURL-20), ok},
@@ -45,20 +43,10 @@ func TestCheckURL(t *testing.T) {
 		{"relative", &safe, "//example.com/", webhook.InvalidURL},
 		{"other scheme", &safe, "ftp://example.com/", webhook.InvalidURL},
 		{"file", &safe, "file:///etc/passwd", webhook.InvalidURL},
-		{"user", &safe, "https://user@example.com/", webhook.InvalidURL},
-		{"user and password", &safe, "https://user:pass@example.com/", webhook.InvalidURL},
 		{"empty user", &safe, "https://@example.com/", webhook.InvalidURL},
-		{"host confusion", &safe, "https://example.com\\@127.0.0.1/", webhook.InvalidURL},
-		{"fragment", &safe, "https://example.com/#a", webhook.InvalidURL},
 		{"empty fragment", &safe, "https://example.com/#", webhook.InvalidURL},
 		{"space", &safe, "https://example.com/a b", webhook.InvalidURL},
 		{"line break", &safe, "https://example.com/a\r\nX: y", webhook.InvalidURL},
-		{"tab", &safe, "https://exa\tmple.com/", webhook.InvalidURL},
-		{"NUL", &safe, "https://example.com/\x00", webhook.InvalidURL},
-		{"international name", &safe, "https://bücher.example/", webhook.InvalidURL},
-		{"full-width digits", &safe, "https://１２７.0.0.1/", webhook.InvalidURL},
-		{"full-width dot", &safe, "https://127。0.0.1/", webhook.InvalidURL},
-		{"percent in host", &safe, "https://%31%32%37.0.0.1/", webhook.InvalidURL},
 		{"percent in host, not ASCII", &safe, "https://b%C3%BCcher.example/", webhook.InvalidURL},
 		{"port 0", &safe, "https://example.com:0/", webhook.InvalidURL},
 		{"port 65536", &safe, "https://example.com:65536/", webhook.InvalidURL},
@@ -66,46 +54,26 @@ func TestCheckURL(t *testing.T) {
 		{"port with a sign", &safe, "https://example.com:+443/", webhook.InvalidURL},
 		{"empty port", &safe, "https://example.com:/", webhook.InvalidURL},
 		{"port by name", &safe, "https://example.com:https/", webhook.InvalidURL},
-		{"decimal", &safe, "https://2130706433/", webhook.InvalidURL},
-		{"hexadecimal", &safe, "https://0x7f000001/", webhook.InvalidURL},
-		{"hexadecimal parts", &safe, "https://0x7f.0.0.0x1/", webhook.InvalidURL},
-		{"octal", &safe, "https://017700000001/", webhook.InvalidURL},
-		{"octal part", &safe, "https://0177.0.0.1/", webhook.InvalidURL},
-		{"short", &safe, "https://127.1/", webhook.InvalidURL},
-		{"a zero", &safe, "https://0/", webhook.InvalidURL},
-		{"bare 0x", &safe, "https://0x/", webhook.InvalidURL},
-		{"five parts", &safe, "https://1.2.3.4.5/", webhook.InvalidURL},
-		{"dot after an address", &safe, "https://127.0.0.1./", webhook.InvalidURL},
-		{"dot after a name", &safe, "https://example.com./", webhook.InvalidURL},
-		{"two dots", &safe, "https://example..com/", webhook.InvalidURL},
 		{"hyphen first", &safe, "https://-example.com/", webhook.InvalidURL},
-		{"long label", &safe, "https://" + strings.Repeat("a", 64) + ".com/", webhook.InvalidURL},
-		{"long name", &safe, "https://" + strings.Repeat("a.", 127) + "com/", webhook.InvalidURL},
-		{"IPv6 without brackets", &safe, "https://::1/", webhook.InvalidURL},
-		{"IPv4 in brackets", &safe, "https://[127.0.0.1]/", webhook.InvalidURL},
-		{"name in brackets", &safe, "https://[example.com]/", webhook.InvalidURL},
-		{"open bracket", &safe, "https://[::1/", webhook.InvalidURL},
-		{"zone", &safe, "https://[fe80::1%25eth0]/", webhook.InvalidURL},
 		{"quote in host", &safe, "https://exa'mple.com/", webhook.InvalidURL},
 
 		{"http", &safe, "http://example.com/", webhook.HTTPSRequired},
 		{"http allowed", &plain, "http://example.com/", ok},
 		{"http in development", &dev, "http://example.com/", ok},
 
-		{"loopback", &safe, "https://127.0.0.1/", webhook.BlockedAddress},
-		{"localhost", &safe, "https://localhost/", webhook.BlockedAddress},
-		{"below localhost", &safe, "https://a.LocalHost/", webhook.BlockedAddress},
 		{"private", &safe, "https://10.0.0.1/", webhook.BlockedAddress},
 		{"metadata", &safe, "https://169.254.169.254/latest/", webhook.BlockedAddress},
-		{"mapped", &safe, "https://[::ffff:127.0.0.1]/", webhook.BlockedAddress},
-		{"IPv6 loopback", &safe, "https://[::1]/", webhook.BlockedAddress},
-		{"unspecified", &safe, "https://0.0.0.0/", webhook.BlockedAddress},
 		{"Gigapay's example", &dev, "http://0.0.0.0:8000/webhook/", webhook.BlockedAddress},
 		{"IPv6 unspecified", &dev, "http://[::]:8000/", webhook.BlockedAddress},
 		{"unspecified in a permitted network", &lan, "https://0.0.0.0/", webhook.BlockedAddress},
 		{"permitted network", &lan, "https://10.0.0.1/", ok},
 		{"multicast in a permitted network", &lan, "https://224.0.0.1/", webhook.BlockedAddress},
 		{"permitted network over http", &lan, "http://10.0.0.1/", webhook.HTTPSRequired},
+		{"a name of private networks", &safe, "https://vault.corp/", webhook.BlockedAddress},
+		{"a name without a dot", &safe, "https://vault/", webhook.BlockedAddress},
+		{"a name of private networks where one is permitted", &lan, "https://vault.corp/", ok},
+		{"a name of private networks in development", &dev, "http://shop.test/", ok},
+		{"a name that only looks like one", &safe, "https://corp.example.com/", ok},
 		{"PostgreSQL's port", &safe, "https://example.com:5432/", webhook.BlockedAddress},
 		{"PostgreSQL's port in a permitted network", &lan, "https://10.0.0.1:5432/", webhook.BlockedAddress},
 		{"mail", &safe, "https://example.com:25/", webhook.BlockedAddress},
@@ -159,7 +127,7 @@ func TestRefusalsTellNothingAboutTheNetwork(t *testing.T) {
 	t.Parallel()
 	var p Policy
 	_, first := p.CheckURL("https://127.0.0.1/")
-	for _, url := range []string{"https://10.0.0.1/", "https://[fd00::1]/", "https://169.254.169.254/", "https://localhost/", "https://224.0.0.1/"} {
+	for _, url := range []string{"https://10.0.0.1/", "https://[fd00::1]/", "https://169.254.169.254/", "https://localhost/", "https://224.0.0.1/", "https://vault.corp/"} {
 		if _, err := p.CheckURL(url); err == nil || err.Error() != first.Error() {
 			t.Errorf("CheckURL(%q) says %v, want the same as for loopback: %v", url, err, first)
 		}
@@ -181,6 +149,9 @@ func FuzzCheckURL(f *testing.F) {
 		"https://1.1.1.1:65535?x", "HTTP://ex_ample.com//a/../b;c=d", "https://example.com/%zz", "https://[2606::]:1/?",
 	} {
 		f.Add(seed)
+	}
+	for _, line := range corpus(f, "hosts.csv", 4) {
+		f.Add(hostURL(f, line))
 	}
 	policies := []Policy{{}, {AllowHTTP: true}, {Loopback: true, Own: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080")}}}
 	f.Fuzz(func(t *testing.T, raw string) {

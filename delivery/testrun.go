@@ -82,14 +82,14 @@ func (e *Engine) Test(ctx context.Context, w *webhook.Webhook, payloads []Payloa
 
 // test runs one test and fills in its result.
 func (e *Engine) test(ctx context.Context, w *webhook.Webhook, data json.RawMessage, result *webhook.TestResult) {
-	x := e.attempt(ctx, w, &Message{
+	x, message := e.attempt(ctx, w, &Message{
 		ID:        result.ID,
 		EventName: result.EventName,
 		Timestamp: webhook.Now(),
 		Data:      data,
 	})
 	result.Exchanges = []webhook.Exchange{x}
-	result.Message = sentence(&x)
+	result.Message = message
 	result.Verdict = verdict(&x)
 }
 

@@ -132,7 +132,7 @@ func TestTLS(t *testing.T) {
 			_, port, _ := net.SplitHostPort(p.Addr().String())
 			e := devEngine()
 			e.Client.RootCAs, e.Client.Lookup = ours.pool(), answers("127.0.0.1")
-			x := e.attempt(t.Context(), postWebhook("https://receiver.example:"+port+"/hooks"), testMessage())
+			x, _ := e.attempt(t.Context(), postWebhook("https://receiver.example:"+port+"/hooks"), testMessage())
 			if x.Outcome != test.outcome || x.Detail != test.detail {
 				t.Errorf("got %s (%s), want %s (%s)", x.Outcome, x.Detail, test.outcome, test.detail)
 			}
@@ -147,8 +147,8 @@ func TestTLS(t *testing.T) {
 func TestPlainHTTPToATLSPort(t *testing.T) {
 	t.Parallel()
 	p := listenHTTP(t, says("HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"))
-	x := try(t, postWebhook(p.url()))
-	if got := sentence(&x); !strings.Contains(got, "begin the URL with `https://`") {
+	x, got := devEngine().attempt(t.Context(), postWebhook(p.url()), testMessage())
+	if !strings.Contains(got, "begin the URL with `https://`") {
 		t.Errorf("after an answer: %s", got)
 	}
 	cert := newAuthority(t).issue(t, "receiver.example", time.Now().Add(time.Hour))
@@ -165,10 +165,10 @@ func TestZeroEngineSendsToPublicAddresses(t *testing.T) {
 	ca := newAuthority(t)
 	p := listen(t, secure(&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "receiver.example", time.Now().Add(time.Hour))}}, "HTTP/1.1 200 OK\r\n\r\n"))
 	e := &Engine{Client: Client{RootCAs: ca.pool(), Lookup: answers("93.184.216.34"), Dial: leadTo(p)}}
-	if x := e.attempt(t.Context(), postWebhook("https://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeDelivered {
+	if x, _ := e.attempt(t.Context(), postWebhook("https://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeDelivered {
 		t.Errorf("got %s (%s), want DELIVERED", x.Outcome, x.Detail)
 	}
-	if x := e.attempt(t.Context(), postWebhook("http://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeBlocked {
+	if x, _ := e.attempt(t.Context(), postWebhook("http://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeBlocked {
 		t.Errorf("over http: got %s, want BLOCKED", x.Outcome)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -60,6 +61,9 @@ type malformed string
 
 func (m malformed) Error() string { return string(m) }
 
+// speaksTLS is the one that is about the URL more than about the answer.
+const speaksTLS = malformed("the receiver speaks TLS on this port")
+
 // readAnswer reads an answer, of whatever a receiver may send. With an error
 // about the body (phaseBody) the answer comes as far as it was read.
 func readAnswer(in *bufio.Reader, method string) (*webhook.Response, phase, error) {
@@ -86,7 +90,7 @@ func readAnswer(in *bufio.Reader, method string) (*webhook.Response, phase, erro
 		}
 		// The body is not closed: that would read the rest of it first.
 		answer.Body, answer.BodyTruncated, err = readBody(parsed.Body)
-		return answer, phaseBody, err
+		return answer, phaseBody, bodyError(err)
 	}
 	return nil, phaseHead, malformed(fmt.Sprintf("more than %d interim answers (1xx)", maxInterim))
 }
@@ -117,7 +121,7 @@ func readHead(in *bufio.Reader, limit int) ([]byte, error) {
 func notHTTP(in *bufio.Reader) error {
 	begin, _ := in.Peek(min(in.Buffered(), 24))
 	if len(begin) > 1 && begin[0] == 0x15 && begin[1] == 0x03 { // a TLS alert (RFC 8446 §5.1, §6)
-		return malformed("the receiver speaks TLS on this port")
+		return speaksTLS
 	}
 	return malformed(fmt.Sprintf("the answer begins with %+q, which is not HTTP/1.1", begin))
 }
@@ -140,21 +144,33 @@ func headersOf(head []byte) []webhook.Header {
 
 // readBody reads at most maxBody bytes and keeps the first of them.
 func readBody(body io.Reader) (kept []byte, truncated bool, err error) {
-	read, err := io.ReadAll(io.LimitReader(body, maxBody+1))
-	if len(read) > maxBody {
-		err = nil // enough was read; what comes after is nobody's business
+	kept, err = io.ReadAll(io.LimitReader(body, maxKeptBody))
+	if err != nil {
+		return kept, true, err
 	}
-	if len(read) > maxKeptBody {
-		return slices.Clone(read[:maxKeptBody]), true, err
+	rest, err := io.CopyN(io.Discard, body, maxBody-maxKeptBody)
+	if errors.Is(err, io.EOF) {
+		err = nil // it is all there
 	}
-	return read, err != nil, err
+	return kept, rest > 0 || err != nil, err
 }
 
-// clean makes text of a receiver fit to be stored and shown: valid UTF-8
-// without control characters.
+// bodyError tells a body that is wrong in itself, such as by its chunks, from
+// one whose connection broke.
+func bodyError(err error) error {
+	var network net.Error
+	if err == nil || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) {
+		return err
+	}
+	return malformed("the answer's body is not framed as HTTP demands")
+}
+
+// clean makes text of a receiver fit to be stored and shown: valid UTF-8 of
+// characters that can be seen, none that steers a terminal or turns the
+// direction of what follows.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r == 0x7f {
+		if r != '\t' && !unicode.IsGraphic(r) {
 			return '\uFFFD'
 		}
 		return r
