@@ -26,15 +26,16 @@ var imports = map[string][]string{
 	"delivery":             {"internal/webhook"},
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
-	"internal/auth":        {},
+	"internal/auth":        {"internal/graphqlhttp"},
 	"internal/config":      {},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"internal/querycache":  {"github.com/hashicorp/golang-lru", "github.com/vektah/gqlparser"},
 	"internal/querylimit":  {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
-	"internal/origin":      {},
+	"internal/origin":      {"internal/graphqlhttp"},
 	"internal/pgtest":      {"db", "db/embedded"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/graphqlhttp", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/graphqlhttp", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }
@@ -142,6 +143,8 @@ func forbidden(pkg string, n ast.Node) string {
 			if !slices.Contains(mayDial, pkg) {
 				return name + ": only delivery's guarded client may reach out"
 			}
+		case "extension.ComplexityLimit", "extension.FixedComplexityLimit":
+			return name + ": it takes seconds for a document of 1 kB; internal/querylimit does its work"
 		case "os.Getenv", "os.LookupEnv", "os.Environ":
 			if pkg != "" && pkg != "internal/pgtest" {
 				return name + ": internal/config reads the environment, once, from what main hands it"

@@ -27,6 +27,7 @@ func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, log *slog
 			AllowHTTP: c.AllowHTTP,
 			Loopback:  c.Dev,
 			Networks:  c.AllowNetworks,
+			Ports:     c.AllowPorts,
 			Own:       ownAddrs(addr),
 		}},
 		Log:     log,
@@ -34,7 +35,8 @@ func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, log *slog
 	}
 	authenticate := auth.Authenticator{Hashes: s.keys, Workspace: s.workspaceID, Dev: c.Dev}
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", authenticate.Handler(resolvers.NewHandler(&resolvers.Resolver{DB: store, Engine: engine}, log)))
+	api := resolvers.NewHandler(&resolvers.Resolver{DB: store, Engine: engine}, resolvers.Options{Log: log, HideSchema: c.HideSchema})
+	mux.Handle("/graphql", authenticate.Handler(api))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)
 	mux.Handle("/graphiql/", page)

@@ -3,6 +3,7 @@ package delivery
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,8 @@ type Policy struct {
 	Loopback bool
 	// Networks are permitted besides public addresses.
 	Networks []netip.Prefix
+	// Ports are permitted besides those that no other protocol is known for.
+	Ports []uint16
 	// Own are the addresses that this server listens on, each spelled out
 	// (not 0.0.0.0). They are never sent to, but for the receivers of
 	// development mode below ReceiverPath.
@@ -69,7 +72,7 @@ func (p *Policy) checkName(u *url.URL) error {
 	switch {
 	case publicOnly && isPrivateName(u.Hostname()):
 		return errBlocked()
-	case refusedPort(portOf(u)):
+	case p.refusesPort(portOf(u)):
 		return errRefusedPort()
 	}
 	return nil
@@ -90,7 +93,7 @@ func (p *Policy) checkAddr(addr netip.Addr, u *url.URL) error {
 		return errBlocked()
 	case p.Loopback && addr.IsLoopback():
 		return nil
-	case refusedPort(port):
+	case p.refusesPort(port):
 		return errRefusedPort()
 	case public(addr), !addr.IsMulticast() && contains(p.Networks, addr):
 		return nil
@@ -104,7 +107,7 @@ func errBlocked() error {
 }
 
 func errRefusedPort() error {
-	return webhook.NewError(webhook.BlockedAddress, "HookQL does not send to this port: it belongs to another protocol than HTTP. Let your receiver listen on another, such as 443 or 8443.")
+	return webhook.NewError(webhook.BlockedAddress, "HookQL does not send to this port: it belongs to another protocol than HTTP. Let your receiver listen on another, such as 443 or 8443; whoever runs HookQL can permit a port with `HOOKQL_ALLOW_PORTS`.")
 }
 
 func (p *Policy) isOwn(addr netip.Addr, port uint16) bool {
@@ -157,6 +160,10 @@ func portOf(u *url.URL) uint16 {
 		return 80
 	}
 	return 443
+}
+
+func (p *Policy) refusesPort(port uint16) bool {
+	return refusedPort(port) && !slices.Contains(p.Ports, port)
 }
 
 // refusedPort says whether a port is known for a protocol whose server could

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
@@ -19,6 +20,7 @@ import (
 const (
 	codeBadUserInput = "BAD_USER_INPUT"
 	codeInternal     = "INTERNAL_SERVER_ERROR"
+	codeTimeout      = "TIMEOUT"
 )
 
 // sentences are what the codes say that come without a message of their own.
@@ -64,13 +66,24 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		if errors.As(err, &mistake) {
 			return topLevel(ctx, codeBadUserInput, mistake.Message)
 		}
-		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-			return topLevel(ctx, codeInternal, "The request was given up before it was answered.")
-		}
 		id := requestID(ctx)
+		if ctx.Err() != nil {
+			log.InfoContext(ctx, "request stopped", "request_id", id, "path", graphql.GetPath(ctx).String(), "cause", context.Cause(ctx), "error", err)
+			return stopped(ctx)
+		}
 		log.ErrorContext(ctx, "request failed", "request_id", id, "path", graphql.GetPath(ctx).String(), "error", err)
 		return topLevel(ctx, codeInternal, "Something went wrong on our side. Tell the operator the request id "+id+".")
 	}
+}
+
+// stopped says why a request came to no end.
+func stopped(ctx context.Context) *gqlerror.Error {
+	var late overtime
+	if errors.As(context.Cause(ctx), &late) {
+		return topLevel(ctx, codeTimeout, fmt.Sprintf(
+			"Not done within %s, so it was stopped here; mutations of this request that were answered stay done. Ask for less at a time, or try again later.", time.Duration(late)))
+	}
+	return topLevel(ctx, codeInternal, "The request was given up before it was answered.")
 }
 
 func topLevel(ctx context.Context, code, message string) *gqlerror.Error {

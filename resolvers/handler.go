@@ -2,93 +2,101 @@ package resolvers
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
-	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/graphqlhttp"
+	"github.com/hookql/hookql/internal/querycache"
 	"github.com/hookql/hookql/internal/querylimit"
 )
 
 // Limits of one request; the schema's head tells them to clients.
 const (
-	maxBody   = 1 << 20
-	maxTokens = 1000
-	// queryCache is how many parsed documents are kept: at most 1,000 tokens
-	// each, so a few MiB in all.
-	queryCache = 500
-	// requestTime leaves a test run its 60 s and the time to keep it.
-	requestTime = 75 * time.Second
+	maxBody     = 1 << 20
+	maxTokens   = 1000
+	requestTime = 10 * time.Second
+	// testTime is for a request that waits for a test run: the run's own 60 s
+	// and the time to keep it.
+	testTime = 75 * time.Second
 )
+
+// queryCache is the memory for parsed documents in bytes.
+const queryCache = 16 << 20
+
+// Options are what an operator can choose of the API. The zero Options are the
+// defaults.
+type Options struct {
+	// Log gets a line for each request, and the cause of each fault; nil: none.
+	Log *slog.Logger
+	// HideSchema refuses introspection and leaves the names of the schema out
+	// of the errors of a document that does not fit it.
+	HideSchema bool
+	// RequestTime is how long a request may take that does not test a webhook;
+	// zero: 10 s.
+	RequestTime time.Duration
+}
 
 // NewHandler serves the GraphQL API. The request's context must carry a
 // workspace (package auth).
-func NewHandler(r *Resolver, log *slog.Logger) http.Handler {
-	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: r}))
-	server.AddTransport(graphqlhttp.Transport{MaxBody: maxBody})
-	server.SetQueryCache(lru.New[*ast.QueryDocument](queryCache))
-	server.SetParserTokenLimit(maxTokens)
-	server.SetErrorPresenter(presenter(log))
-	server.SetRecoverFunc(recovered)
-	server.Use(extension.Introspection{})
-	server.Use(querylimit.Default())
-	server.AroundRootFields(freshLoadersPerMutation(r))
-
+func NewHandler(r *Resolver, o Options) http.Handler {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.RequestTime == 0 {
+		o.RequestTime = requestTime
+	}
+	server := newServer(r, o)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		ctx, cancel := context.WithTimeoutCause(req.Context(), requestTime,
-			fmt.Errorf("the request took longer than %s", requestTime))
-		defer cancel()
+		ctx, state := begin(req.Context(), o.RequestTime)
+		defer state.end()
 		workspaceID, _ := auth.Workspace(ctx)
-		state := &request{id: uuid.NewString()}
-		state.operation.Store("none")
-		ctx = context.WithValue(ctx, requestKey{}, state)
 		state.loaders.Store(r.newLoaders(ctx, workspaceID))
 		w.Header().Set("X-Request-Id", state.id)
-
-		started := time.Now()
 		server.ServeHTTP(w, req.WithContext(ctx))
-		log.InfoContext(ctx, "request", "request_id", state.id, "operation", state.operation.Load(),
-			"workspace", workspaceID, "statements", state.statements.Load(), "duration", time.Since(started))
+		o.Log.InfoContext(ctx, "request", "request_id", state.id, "operation", state.operation.Load(),
+			"workspace", workspaceID, "statements", state.statements.Load(), "duration", time.Since(state.began))
 	})
 }
 
-// request is what one HTTP request remembers.
-type request struct {
-	id         string
-	operation  atomic.Value // string, "none" until the document is parsed
-	statements atomic.Int64
-	loaders    atomic.Pointer[loaders]
-}
-
-type requestKey struct{}
-
-func requestOf(ctx context.Context) *request {
-	state, ok := ctx.Value(requestKey{}).(*request)
-	if !ok {
-		return &request{}
+// newServer is gqlgen's server with our transport and limits. Its own
+// complexity extension is left out on purpose (see querylimit).
+func newServer(r *Resolver, o Options) *handler.Server {
+	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: r}))
+	server.AddTransport(graphqlhttp.Transport{MaxBody: maxBody})
+	server.SetQueryCache(querycache.New(queryCache))
+	server.SetParserTokenLimit(maxTokens)
+	server.SetErrorPresenter(presenter(o.Log))
+	server.SetRecoverFunc(recovered)
+	if o.HideSchema {
+		server.SetDisableSuggestion(true)
+		server.SetValidationRulesFn(rulesWithoutSuggestions)
+	} else {
+		server.Use(extension.Introspection{})
 	}
-	return state
+	server.Use(querylimit.Default())
+	server.AroundRootFields(freshLoadersPerMutation(r))
+	return server
 }
 
-func requestID(ctx context.Context) string { return requestOf(ctx).id }
-
-func loadersOf(ctx context.Context) *loaders { return requestOf(ctx).loaders.Load() }
-
-// CountStatement counts a statement for the request's log line; it fits
-// db.DB.OnStatement.
-func CountStatement(ctx context.Context, _ string) { requestOf(ctx).statements.Add(1) }
+// rulesWithoutSuggestions are the rules whose errors do not say which names of
+// the schema may have been meant. SetDisableSuggestion replaces the other two.
+func rulesWithoutSuggestions() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
+	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
+	return r
+}
 
 // freshLoadersPerMutation gives each field of a mutation loaders of its own:
 // they run one after the other, and must not read what an earlier one

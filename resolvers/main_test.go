@@ -38,8 +38,18 @@ type bundle struct {
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
-	b := &bundle{db: pgtest.New(t), receiver: &webhooktest.Receiver{}, log: new(bytes.Buffer)}
-	var err error
+	return setupWith(t, pgtest.URL(t), Options{})
+}
+
+// setupWith is setup on a database that the test also uses itself.
+func setupWith(t *testing.T, url string, o Options) *bundle {
+	t.Helper()
+	store, err := db.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	b := &bundle{db: store, receiver: &webhooktest.Receiver{}, log: new(bytes.Buffer)}
 	if b.workspace, err = b.db.EnsureWorkspace(t.Context(), "default"); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +69,8 @@ func setup(t *testing.T) *bundle {
 	t.Cleanup(server.Close)
 	b.url = server.URL + "/hook"
 	engine := &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}}
-	b.api = NewHandler(&Resolver{DB: b.db, Engine: engine}, slog.New(slog.NewTextHandler(b.log, nil)))
+	o.Log = slog.New(slog.NewTextHandler(b.log, nil))
+	b.api = NewHandler(&Resolver{DB: b.db, Engine: engine}, o)
 	return b
 }
 

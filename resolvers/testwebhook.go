@@ -23,6 +23,7 @@ const (
 
 // TestWebhook sends test events and reports on each.
 func (r mutationResolver) TestWebhook(ctx context.Context, input graph.TestWebhookInput) (*graph.TestWebhookPayload, error) {
+	requestOf(ctx).allow(testTime)
 	run, err := r.testWebhook(ctx, input)
 	payload := &graph.TestWebhookPayload{TestRun: run}
 	payload.UserErrors, err = userErrors(err, "input")

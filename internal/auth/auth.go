@@ -6,9 +6,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"net/http"
 	"strings"
+
+	"github.com/hookql/hookql/internal/graphqlhttp"
 )
 
 // Authenticator knows the keys. The zero Authenticator knows none and lets
@@ -80,23 +81,15 @@ func (a Authenticator) knows(t Token) bool {
 	return found == 1
 }
 
-// refuse answers in the shape of a GraphQL error, which GraphQL clients show.
+// refuse says what was wrong with the key and where to find one.
 func refuse(w http.ResponseWriter, reason string, keySent bool) {
 	challenge := `Bearer realm="HookQL"`
 	if keySent {
 		challenge += `, error="invalid_token"` // RFC 6750 §3.1
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusUnauthorized)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only where the client is gone
-		"errors": []any{map[string]any{
-			"message": reason + " Send the header `Authorization: Bearer KEY` with the key " +
-				"that HOOKQL_OPERATOR_KEY holds, or that HookQL printed at its first start.",
-			"extensions": map[string]string{"code": "UNAUTHENTICATED"},
-		}},
-	})
+	graphqlhttp.Refuse(w, http.StatusUnauthorized, "UNAUTHENTICATED", reason+" Send the header `Authorization: Bearer KEY` with the key "+
+		"that HOOKQL_OPERATOR_KEY holds, or that HookQL printed at its first start.")
 }
 
 type workspaceKey struct{}

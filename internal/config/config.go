@@ -33,8 +33,12 @@ type Config struct {
 	AllowedOrigins []string
 	// AllowNetworks may be sent to besides public addresses.
 	AllowNetworks []netip.Prefix
+	// AllowPorts may be sent to although they belong to other protocols.
+	AllowPorts []uint16
 	// AllowHTTP lets webhooks have http URLs.
 	AllowHTTP bool
+	// HideSchema refuses introspection.
+	HideSchema bool
 	// OperatorKey opens the API, "" for the one that was made at the first start.
 	OperatorKey string
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.

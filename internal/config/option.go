@@ -70,10 +70,22 @@ func options() []option {
 			value: func(c *Config) flag.Value { return (*networks)(&c.AllowNetworks) },
 		},
 		{
+			name:  "HOOKQL_ALLOW_PORTS",
+			unset: "none",
+			doc:   "Ports that may be sent to although they belong to another protocol than HTTP (docs/security.md lists them), comma separated.",
+			value: func(c *Config) flag.Value { return (*ports)(&c.AllowPorts) },
+		},
+		{
 			name:    "HOOKQL_ALLOW_HTTP",
 			initial: "false",
 			doc:     "Let webhooks have http URLs, whose requests anybody on the way can read.",
 			value:   func(c *Config) flag.Value { return (*toggle)(&c.AllowHTTP) },
+		},
+		{
+			name:    "HOOKQL_HIDE_SCHEMA",
+			initial: "false",
+			doc:     "Refuse introspection, which GraphiQL and code generators need, and name no fields in errors about others.",
+			value:   func(c *Config) flag.Value { return (*toggle)(&c.HideSchema) },
 		},
 		{
 			name:   "HOOKQL_OPERATOR_KEY",

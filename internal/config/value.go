@@ -177,6 +177,34 @@ func unmap(p netip.Prefix) netip.Prefix {
 	return p
 }
 
+// ports are TCP ports.
+type ports []uint16
+
+func (p *ports) Set(s string) error {
+	list, err := parseList(s, parsePort)
+	if err != nil {
+		return err
+	}
+	*p = list
+	return nil
+}
+
+func (p *ports) String() string {
+	texts := make([]string, len(*p))
+	for i, port := range *p {
+		texts[i] = strconv.Itoa(int(port))
+	}
+	return strings.Join(texts, ",")
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is no port; write a number from 1 to 65535", s)
+	}
+	return uint16(n), nil
+}
+
 // parseList reads comma separated items and tells all mistakes in them.
 func parseList[T any](s string, parse func(string) (T, error)) ([]T, error) {
 	var list []T

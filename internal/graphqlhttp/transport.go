@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 
@@ -59,7 +60,7 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	if err != nil {
 		var wrong *refusal
 		if !errors.As(err, &wrong) {
-			wrong = badRequest("The request could not be read to its end.")
+			wrong = unread(err)
 		}
 		refuse(w, media, wrong)
 		return
@@ -81,6 +82,14 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	write(w, media, http.StatusOK, answer.Errors, answer.Data)
+}
+
+// unread says why a request's body could not be read.
+func unread(err error) *refusal {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &refusal{http.StatusRequestTimeout, "The request took too long to come. Send it faster, or in smaller parts."}
+	}
+	return badRequest("The request could not be read to its end.")
 }
 
 // unfit says why an operation cannot be run by a method, nil where it can.
@@ -133,10 +142,17 @@ func refuse(w http.ResponseWriter, media string, wrong *refusal) {
 	if wrong.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allowed)
 	}
-	write(w, media, wrong.status, gqlerror.List{{
-		Message:    wrong.message,
-		Extensions: map[string]any{"code": "BAD_REQUEST"},
-	}}, nil)
+	write(w, media, wrong.status, coded("BAD_REQUEST", wrong.message), nil)
+}
+
+// Refuse answers a request that never comes to a Transport in the shape of a
+// GraphQL error, which GraphQL clients show.
+func Refuse(w http.ResponseWriter, status int, code, message string) {
+	write(w, mediaJSON, status, coded(code, message), nil)
+}
+
+func coded(code, message string) gqlerror.List {
+	return gqlerror.List{{Message: message, Extensions: map[string]any{"code": code}}}
 }
 
 // write sends an answer. Without data there is no member data, as nothing was

@@ -8,13 +8,14 @@
 package origin
 
 import (
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/hookql/hookql/internal/graphqlhttp"
 )
 
 // The paths that are more than pages: the API, and below the other the
@@ -44,7 +45,7 @@ func (p Policy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.Dev {
 			if refusal := p.refusal(r); refusal != "" {
-				forbid(w, refusal)
+				graphqlhttp.Refuse(w, http.StatusForbidden, "FORBIDDEN", refusal)
 				return
 			}
 		}
@@ -158,17 +159,4 @@ func (p Policy) admit(w http.ResponseWriter, r *http.Request) bool {
 	header.Set("Access-Control-Max-Age", "600") // seconds, before the browser asks again
 	w.WriteHeader(http.StatusNoContent)
 	return true
-}
-
-// forbid answers in the shape of a GraphQL error, which GraphQL clients show.
-func forbid(w http.ResponseWriter, message string) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusForbidden)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // fails only where the client is gone
-		"errors": []any{map[string]any{
-			"message":    message,
-			"extensions": map[string]string{"code": "FORBIDDEN"},
-		}},
-	})
 }

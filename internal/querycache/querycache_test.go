@@ -1,0 +1,110 @@
+package querycache
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+func TestGetAndAdd(t *testing.T) {
+	t.Parallel()
+	c := New(1 << 20)
+	if _, ok := c.Get(t.Context(), "{a}"); ok {
+		t.Error("an empty cache holds something")
+	}
+	first, second := &ast.QueryDocument{}, &ast.QueryDocument{}
+	c.Add(t.Context(), "{a}", first)
+	c.Add(t.Context(), "{a}", second)
+	if got, ok := c.Get(t.Context(), "{a}"); !ok || got != first {
+		t.Error("the first document of two with one text is not kept")
+	}
+	if c.size != weigh("{a}") {
+		t.Errorf("one document weighs %d, want %d", c.size, weigh("{a}"))
+	}
+}
+
+// Documents that are all different are what a stranger sends to fill a memory.
+func TestSizeIsBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 1 << 20
+	c := New(limit)
+	document := func(n int) string { return fmt.Sprintf("{ a%d %s}", n, strings.Repeat("id ", n%200)) }
+	var senders sync.WaitGroup
+	for sender := range 4 {
+		senders.Go(func() {
+			for n := range 5_000 {
+				text := document(n + sender*2_500) // half of them are another's too
+				if _, ok := c.Get(t.Context(), text); !ok {
+					c.Add(t.Context(), text, &ast.QueryDocument{})
+				}
+			}
+		})
+	}
+	senders.Wait()
+	sum := 0
+	for _, p := range c.docs.Values() {
+		sum += p.size
+	}
+	if c.size != sum || sum > limit || sum < limit*9/10 {
+		t.Errorf("%d bytes are held and %d are counted, want the same, close to %d", sum, c.size, limit)
+	}
+	c.Add(t.Context(), "{ newest }", &ast.QueryDocument{})
+	if _, ok := c.Get(t.Context(), "{ newest }"); !ok {
+		t.Error("the newest document is not kept")
+	}
+}
+
+func TestLargeDocumentsAreNotKept(t *testing.T) {
+	t.Parallel()
+	c := New(1 << 20)
+	large := `{ a(b: "` + strings.Repeat("x", 1<<17) + `") }` // few tokens, many bytes
+	c.Add(t.Context(), large, &ast.QueryDocument{})
+	if _, ok := c.Get(t.Context(), large); ok || c.size != 0 {
+		t.Error("a document of an eighth of the cache is kept")
+	}
+}
+
+// TestTokenSize parses the documents with the most memory per token that pass
+// validation, and holds them against what they are taken for.
+func TestTokenSize(t *testing.T) {
+	text, err := os.ReadFile("../../schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := gqlparser.MustLoadSchema(&ast.Source{Name: "schema.graphqls", Input: string(text)})
+	for name, document := range map[string]string{
+		"fields":    "{ eventTypes {" + strings.Repeat("id ", 900) + "} }",
+		"aliases":   "{ eventTypes {" + strings.Repeat("a:id ", 330) + "} }",
+		"fragments": "{ eventTypes {" + strings.Repeat("...{id}", 240) + "} }",
+		"arguments": "{" + strings.Repeat(`webhook(id:"a"){id}`, 110) + "}",
+	} {
+		const copies = 5
+		docs := make([]*ast.QueryDocument, copies)
+		before := heap()
+		for i := range docs {
+			var mistakes error
+			docs[i], mistakes = gqlparser.LoadQueryWithRules(schema, strings.Clone(document), nil)
+			if docs[i] == nil {
+				t.Fatalf("%s: %v", name, mistakes)
+			}
+		}
+		each := int(heap()-before) / copies
+		if most := weigh(document); each > most || each < most/5 {
+			t.Errorf("%s: %d bytes of memory are taken for %d", name, each, most)
+		}
+		runtime.KeepAlive(docs)
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,40 @@
+package resolvers
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hookql/hookql/internal/pgtest"
+)
+
+// TestHideSchema asks for the schema in every way: by introspection, and by
+// mistakes whose errors would name what was meant.
+func TestHideSchema(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	open, hidden := setupWith(t, url, Options{}), setupWith(t, url, Options{HideSchema: true})
+	for _, test := range []struct{ document, reveals string }{
+		{`{ __schema { types { name } } }`, `"EventType"`},
+		{`{ __type(name: "Webhook") { name } }`, `"Webhook"`},
+		{`{ webhookz { nodes { id } } }`, `"webhooks"`},
+		{`{ webhooks }`, `{ ... }`},
+		{`{ webhooks(frist: 1) { nodes { id } } }`, `"first"`},
+		{`{ node(id: "wh_1") { ...f } } fragment f on Webhok { id }`, `"Webhook"`},
+		{`mutation { createWebhook(input: {ulr: "x", url: "https://example.com", events: []}) { userErrors { code } } }`, `"url"`},
+		{`mutation { createWebhook(input: {url: "https://example.com", events: [], method: PSOT}) { userErrors { code } } }`, `"POST"`},
+	} {
+		for name, b := range map[string]*bundle{"open": open, "hidden": hidden} {
+			a, _ := b.ask(t, test.document, nil)
+			said := string(a.Data)
+			for _, e := range a.Errors {
+				said += e.Message
+			}
+			if strings.Contains(said, test.reveals) != (b == open) {
+				t.Errorf("%s: %s: %s", name, test.document, said)
+			}
+		}
+	}
+	if a, _ := hidden.ask(t, `{ __typename eventTypes { name } }`, nil); len(a.Errors) > 0 {
+		t.Errorf("a document that fits the schema: %+v", a.Errors)
+	}
+}
