@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
@@ -111,58 +110,6 @@ type scenario struct {
 
 func of(ts *testscript.TestScript) *scenario { return ts.Value("scenario").(*scenario) }
 
-// process is a child process that has said where it listens.
-type process struct {
-	cmd    *exec.Cmd
-	url    string
-	stdout *bytes.Buffer
-	stderr *bytes.Buffer
-	done   chan struct{} // closed when it has ended
-}
-
-var listens = regexp.MustCompile(`http://[0-9.:]+`)
-
-// start runs one of the commands of TestMain until it prints its address.
-func start(ts *testscript.TestScript, env []string, name string, args ...string) *process {
-	path := filepath.Join(filepath.SplitList(ts.Getenv("PATH"))[0], name)
-	p := &process{cmd: exec.Command(path, args...), stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), done: make(chan struct{})}
-	p.cmd.Env = env
-	p.cmd.Stderr = p.stderr
-	out, err := p.cmd.StdoutPipe()
-	ts.Check(err)
-	ts.Check(p.cmd.Start())
-	address := make(chan string, 1)
-	go func() {
-		defer close(p.done)
-		buffer := make([]byte, 4096)
-		for {
-			n, err := out.Read(buffer)
-			p.stdout.Write(buffer[:n])
-			if url := listens.Find(p.stdout.Bytes()); url != nil && cap(address) > len(address) && p.url == "" {
-				p.url = string(url)
-				address <- p.url
-			}
-			if err != nil {
-				_ = p.cmd.Wait()
-				return
-			}
-		}
-	}()
-	select {
-	case <-address:
-	case <-p.done:
-		ts.Fatalf("%s ended: %s", name, p.stderr)
-	case <-time.After(patienceOfTests):
-		ts.Fatalf("%s does not say where it listens", name)
-	}
-	return p
-}
-
-func (p *process) end(signal syscall.Signal) {
-	_ = p.cmd.Process.Signal(signal) // it may have ended
-	<-p.done
-}
-
 func (s *scenario) end() {
 	if s.server != nil {
 		s.server.end(syscall.SIGTERM)
@@ -205,7 +152,9 @@ func (s *scenario) serve(ts *testscript.TestScript, args []string) {
 }
 
 func (s *scenario) run(ts *testscript.TestScript) {
-	s.server = start(ts, s.env, "hookql")
+	var err error
+	s.server, err = start(s.env, "hookql")
+	ts.Check(err)
 	s.url = s.server.url
 	ts.Setenv("URL", s.url)
 	if key := regexp.MustCompile(`hookql_\w+`).FindString(s.server.stdout.String()); key != "" {
@@ -279,7 +228,8 @@ func (s *scenario) receiver(ts *testscript.TestScript, args []string) {
 	if s.receivers == nil {
 		s.receivers = make(map[string]*process)
 	}
-	r := start(ts, os.Environ(), "serve-receiver", args[1:]...)
+	r, err := start(os.Environ(), "serve-receiver", args[1:]...)
+	ts.Check(err)
 	s.receivers[args[0]] = r
 	ts.Setenv(args[0], r.url+"/"+args[0])
 }

@@ -29,6 +29,9 @@ var sentences = map[webhook.Code]string{
 	webhook.Conflict: "The object was changed since it was read. Read it again, and decide whether your change still fits.",
 }
 
+// maxUserErrors is how many mistakes one mutation lists.
+const maxUserErrors = 50
+
 // userErrors lists what the caller can mend; its paths begin with at. A fault
 // of ours is handed back as it is.
 func userErrors(err error, at ...string) ([]*graph.UserError, error) {
@@ -45,6 +48,10 @@ func userErrors(err error, at ...string) ([]*graph.UserError, error) {
 		many = webhook.Errors{webhook.NewError(code, sentences[code])}
 	default:
 		return nil, err
+	}
+	if more := len(many) - maxUserErrors; more > 0 {
+		many = append(many[:maxUserErrors:maxUserErrors],
+			webhook.NewError(webhook.Invalid, fmt.Sprintf("There are %d more mistakes. Mend these first.", more)))
 	}
 	list := make([]*graph.UserError, len(many))
 	for i, e := range many {

@@ -33,6 +33,18 @@ func TestUserErrorsCoverTheCodes(t *testing.T) {
 	}
 }
 
+func TestUserErrorsAreFew(t *testing.T) {
+	t.Parallel()
+	var many webhook.Errors
+	for range maxUserErrors + 7 {
+		many = append(many, webhook.NewError(webhook.Invalid, "a", "events"))
+	}
+	list, err := userErrors(many, "input")
+	if err != nil || len(list) != maxUserErrors+1 || list[maxUserErrors].Message != "There are 7 more mistakes. Mend these first." {
+		t.Errorf("%d errors, %v, the last of them %+v", len(list), err, list[len(list)-1])
+	}
+}
+
 // TestFaultsAreHidden breaks the database under the API: the client gets one
 // sentence and a request id, the log gets the cause under the same id.
 func TestFaultsAreHidden(t *testing.T) {

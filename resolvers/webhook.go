@@ -318,15 +318,18 @@ func unknownEventTypes(ctx context.Context, events []string) (errs webhook.Error
 // unknownEventType says that a name is in no catalogue, and which one may have
 // been meant.
 func unknownEventType(name string, all []*webhook.EventType) string {
+	folded := fold(name)
 	for _, t := range all {
-		if fold(t.Name) == fold(name) {
+		if fold(t.Name) == folded {
 			return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, t.Name)
 		}
 	}
 	return fmt.Sprintf("There is no event type %q. The query `eventTypes` lists all there are.", name)
 }
 
+var punctuation = strings.NewReplacer(".", "", "_", "", "-", "")
+
 // fold makes names equal that differ in case or punctuation alone.
 func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer(".", "", "_", "", "-", "").Replace(name))
+	return strings.ToLower(punctuation.Replace(name))
 }

@@ -25,15 +25,15 @@ const MaxMetadata = 16 << 10
 // network's rules (the URL) can tell.
 func (w *Webhook) Validate() Errors {
 	errs := tagErrors(w)
+	seen := make(map[string]bool, len(w.Headers))
 	for i, h := range w.Headers {
-		for _, earlier := range w.Headers[:i] {
-			if strings.EqualFold(earlier.Name, h.Name) {
-				errs = append(errs, NewError(Invalid,
-					fmt.Sprintf("The header %q is given twice. Give each name once, whatever its case.", h.Name),
-					"headers", fmt.Sprint(i), "name"))
-				break
-			}
+		name := strings.ToLower(h.Name)
+		if seen[name] {
+			errs = append(errs, NewError(Invalid,
+				fmt.Sprintf("The header %q is given twice. Give each name once, whatever its case.", h.Name),
+				"headers", strconv.Itoa(i), "name"))
 		}
+		seen[name] = true
 	}
 	if w.Method == MethodGet && w.PayloadFormat != FormatData {
 		errs = append(errs, NewError(Invalid,
