@@ -1278,10 +1278,10 @@ path to the field; then its object is ` + "`" + `null` + "`" + ` and nothing was
 ` + "`" + `BAD_REQUEST` + "`" + `, ` + "`" + `BAD_USER_INPUT` + "`" + `, ` + "`" + `UNAUTHENTICATED` + "`" + `, ` + "`" + `GRAPHQL_VALIDATION_FAILED` + "`" + `, ` + "`" + `GRAPHQL_PARSE_FAILED` + "`" + `,
 ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, ` + "`" + `TIMEOUT` + "`" + ` or ` + "`" + `INTERNAL_SERVER_ERROR` + "`" + `.
 
-**Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 1,000 tokens, 60
-fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and 60
-seconds a run; 10 seconds a request, 75 where it tests a webhook. An operation costs at most 10,000: a field costs 1, a
-request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is
+**Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 64 KiB, 1,000 tokens,
+60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and
+60 seconds a run; 10 seconds a request, 75 where it tests a webhook. An operation costs at most 10,000: a field costs 1,
+a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is
 given), any other list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before
 anything is run.
 

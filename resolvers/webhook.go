@@ -306,7 +306,7 @@ func unknownEventTypes(ctx context.Context, events []string) (errs webhook.Error
 	for _, t := range all {
 		known[t.Name] = true
 	}
-	for i, name := range events {
+	for i, name := range events[:min(len(events), webhook.MaxEvents)] { // more are refused as too many
 		if known[name] || webhook.IsPattern(name) || webhook.ValidateEventName(name) != nil {
 			continue
 		}

@@ -24,6 +24,9 @@ const Code = "COMPLEXITY_LIMIT_EXCEEDED"
 // Limits are what one operation may cost. It is a gqlgen extension. Zero means
 // none allowed: use Default.
 type Limits struct {
+	// Document is its length in bytes. The parser and the validator take
+	// memory and time by it, most for a name that is looked up among others.
+	Document int
 	// Depth is of fields in fields; IntrospectionDepth is that below __schema
 	// and __type, which GraphiQL's own query needs more of.
 	Depth, IntrospectionDepth int
@@ -42,6 +45,7 @@ type Limits struct {
 // Default are the limits that the schema's head promises.
 func Default() Limits {
 	return Limits{
+		Document:           64 << 10,
 		Depth:              12,
 		IntrospectionDepth: 16,
 		Fragments:          60,
@@ -70,8 +74,17 @@ func (Limits) ExtensionName() string { return "QueryLimits" }
 
 // Validate implements graphql.HandlerExtension.
 func (l Limits) Validate(graphql.ExecutableSchema) error {
-	if l.Depth <= 0 || l.Cost <= 0 || l.RootFields <= 0 {
+	if l.Document <= 0 || l.Depth <= 0 || l.Cost <= 0 || l.RootFields <= 0 {
 		return errors.New("query limits of zero let nothing through")
+	}
+	return nil
+}
+
+// MutateOperationParameters implements graphql.OperationParameterMutator: it
+// refuses a document that is too long to be parsed.
+func (l Limits) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if n := len(params.Query); n > l.Document {
+		return refusal(fmt.Sprintf("The document has %d bytes, at most %d are taken. Send large values as variables.", n, l.Document))
 	}
 	return nil
 }
@@ -79,11 +92,14 @@ func (l Limits) Validate(graphql.ExecutableSchema) error {
 // MutateOperationContext implements graphql.OperationContextMutator: it refuses
 // an operation that is over a limit.
 func (l Limits) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	excess := l.excess(op.Doc, op.Operation, op.Variables)
-	if excess == "" {
-		return nil
+	if excess := l.excess(op.Doc, op.Operation, op.Variables); excess != "" {
+		return refusal(excess)
 	}
-	err := gqlerror.Errorf("%s", excess)
+	return nil
+}
+
+func refusal(message string) *gqlerror.Error {
+	err := gqlerror.Errorf("%s", message)
 	errcode.Set(err, Code)
 	return err
 }

@@ -17,6 +17,10 @@ import (
 	"github.com/go-playground/validator/v10"
 )
 
+// MaxEvents is how many event types and patterns a webhook names at most; the
+// tag of Webhook.Events says the same.
+const MaxEvents = 100
+
 // MaxMetadata is the largest metadata object, in bytes of its JSON.
 const MaxMetadata = 16 << 10
 

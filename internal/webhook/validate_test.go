@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,6 +62,7 @@ func TestValidate(t *testing.T) {
 		{"header split", func(w *Webhook) { w.Headers = []Header{{"X-A", "1\r\nX-B: 2"}} }, "INVALID headers.0.value"},
 		{"header not ASCII", func(w *Webhook) { w.Headers = []Header{{"X-A", "é"}} }, "INVALID headers.0.value"},
 		{"header twice", func(w *Webhook) { w.Headers = []Header{{"X-A", "1"}, {"x-a", "2"}} }, "INVALID headers.1.name"},
+		{"many events", func(w *Webhook) { w.Events = slices.Repeat([]string{"a"}, MaxEvents+1) }, "TOO_LONG events"},
 		{"many headers", func(w *Webhook) {
 			for i := range 21 {
 				w.Headers = append(w.Headers, Header{fmt.Sprint("X-", i), "1"})
