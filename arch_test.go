@@ -44,8 +44,8 @@ var imports = map[string][]string{
 // them and ends when they have ended.
 var mayStart = []string{"", "delivery", "db/embedded", "webhooktest"}
 
-// mayDial are the packages that may reach out: delivery, whose client guards
-// every address, and those that only talk to this machine.
+// mayDial are the packages that may reach out: delivery alone, whose client
+// guards every address.
 var mayDial = []string{"delivery"}
 
 type goPackage struct {

@@ -175,7 +175,7 @@ func stop(requests context.Context, server *http.Server, cut context.CancelCause
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "development"
+		return "unversioned"
 	}
 	return info.Main.Version
 }

@@ -235,7 +235,7 @@ func insertRun(t *testing.T, d *db.DB, w *webhook.Webhook) *webhook.TestRun {
 	return run
 }
 
-func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.TestResult) {
+func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.Test) {
 	now := webhook.Now()
 	run := &webhook.TestRun{
 		ID:             webhook.NewID(webhook.TestRunPrefix),
@@ -249,14 +249,16 @@ func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.TestResult) {
 		TestsSucceeded: 1,
 		TestsFailed:    1,
 	}
-	request := webhook.Request{Method: "POST", URL: w.URL, Headers: []webhook.Header{{Name: "Host", Value: "example.com"}}, Body: []byte(`{"a":"\u0000"}`)}
-	return run, []webhook.TestResult{{
-		ID:        webhook.NewID(webhook.TestPrefix),
-		RunID:     run.ID,
-		EventName: "job.status",
-		Scenario:  webhook.ScenarioValid,
-		Verdict:   webhook.VerdictPass,
-		Message:   "Answered 200 OK.",
+	request := webhook.Request{Method: "POST", URL: w.URL, Headers: []webhook.Header{{Name: "Host", Value: "example.com"}}, Body: []byte(`{"a":"\u0000"}`), BodySize: 14}
+	return run, []webhook.Test{{
+		TestResult: webhook.TestResult{
+			ID:        webhook.NewID(webhook.TestPrefix),
+			RunID:     run.ID,
+			EventName: "job.status",
+			Scenario:  webhook.ScenarioValid,
+			Verdict:   webhook.VerdictPass,
+			Message:   "Answered 200 OK.",
+		},
 		Exchanges: []webhook.Exchange{{
 			Outcome:   webhook.OutcomeDelivered,
 			StartedAt: now,
@@ -271,12 +273,14 @@ func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.TestResult) {
 			},
 		}},
 	}, {
-		ID:        webhook.NewID(webhook.TestPrefix),
-		RunID:     run.ID,
-		EventName: "Payout.created",
-		Scenario:  webhook.ScenarioValid,
-		Verdict:   webhook.VerdictFail,
-		Message:   "Nobody listens.",
+		TestResult: webhook.TestResult{
+			ID:        webhook.NewID(webhook.TestPrefix),
+			RunID:     run.ID,
+			EventName: "Payout.created",
+			Scenario:  webhook.ScenarioValid,
+			Verdict:   webhook.VerdictFail,
+			Message:   "Nobody listens.",
+		},
 		Exchanges: []webhook.Exchange{{Outcome: webhook.OutcomeRefused, Detail: "connection refused", StartedAt: now, Request: request}},
 	}}
 }
@@ -285,32 +289,42 @@ func TestTestRunReadsBackAsWritten(t *testing.T) {
 	t.Parallel()
 	d, workspaceID := open(t)
 	w := insert(t, d, workspaceID, newWebhook("mine"))
-	run, results := newRun(w)
-	if err := d.InsertTestRun(t.Context(), workspaceID, run, results); err != nil {
+	run, tests := newRun(w)
+	if err := d.InsertTestRun(t.Context(), workspaceID, run, tests); err != nil {
 		t.Fatal(err)
+	}
+	readBack := func(what string, want, got any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", what, diff)
+		}
 	}
 	got, err := d.TestRun(t.Context(), workspaceID, run.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(run, got); diff != "" {
-		t.Errorf("run (-written +read):\n%s", diff)
-	}
+	readBack("run", run, got, err)
 	byRun, err := d.TestResults(t.Context(), workspaceID, []string{run.ID, "run_absent"})
-	if err != nil {
-		t.Fatal(err)
+	readBack("results", map[string][]*webhook.TestResult{run.ID: {&tests[0].TestResult, &tests[1].TestResult}}, byRun, err)
+	one, err := d.TestResult(t.Context(), workspaceID, tests[1].ID)
+	readBack("result", &tests[1].TestResult, one, err)
+
+	first, second := tests[0].ID, tests[1].ID
+	bodies, err := d.TestBodies(t.Context(), workspaceID, []string{first, second}, 1<<20)
+	readBack("bodies", map[string][]webhook.Bodies{
+		first:  {{Request: tests[0].Exchanges[0].Request.Body, Response: tests[0].Exchanges[0].Response.Body}},
+		second: {{Request: tests[1].Exchanges[0].Request.Body}},
+	}, bodies, err)
+	few, err := d.TestBodies(t.Context(), workspaceID, []string{first, second}, 30)
+	if err != nil || len(few[first]) != 1 || len(few[second]) != 0 {
+		t.Errorf("bodies of at most 30 bytes: %v, %v, want those of the first exchange", few, err)
 	}
-	want := map[string][]*webhook.TestResult{run.ID: {&results[0], &results[1]}}
-	if diff := cmp.Diff(want, byRun); diff != "" {
-		t.Errorf("results (-written +read):\n%s", diff)
+	exchanges, err := d.TestExchanges(t.Context(), workspaceID, []string{first, second})
+	for _, test := range tests {
+		test.Exchanges[0].Request.Body = nil
 	}
-	one, err := d.TestResult(t.Context(), workspaceID, results[1].ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(&results[1], one); diff != "" {
-		t.Errorf("result (-written +read):\n%s", diff)
-	}
+	tests[0].Exchanges[0].Response.Body = nil
+	readBack("exchanges", map[string][]webhook.Exchange{first: tests[0].Exchanges, second: tests[1].Exchanges}, exchanges, err)
 }
 
 func TestOddTextIsKept(t *testing.T) {

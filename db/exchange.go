@@ -25,11 +25,10 @@ type exchangeRow struct {
 	RequestMethod     string    `db:"request_method"`
 	RequestURL        string    `db:"request_url"`
 	RequestHeaders    headers   `db:"request_headers"`
-	RequestBody       []byte    `db:"request_body"`
+	RequestBodySize   int       `db:"request_body_size"`
 	ResponseStatus    *int      `db:"response_status"`
 	ResponseText      *string   `db:"response_text"`
 	ResponseHeaders   *headers  `db:"response_headers"`
-	ResponseBody      []byte    `db:"response_body"`
 	ResponseTruncated *bool     `db:"response_truncated"`
 }
 
@@ -47,10 +46,10 @@ func (r exchangeRow) exchange() webhook.Exchange {
 			ConnectionReused: r.ConnectionReused,
 		},
 		Request: webhook.Request{
-			Method:  r.RequestMethod,
-			URL:     r.RequestURL,
-			Headers: r.RequestHeaders,
-			Body:    r.RequestBody,
+			Method:   r.RequestMethod,
+			URL:      r.RequestURL,
+			Headers:  r.RequestHeaders,
+			BodySize: r.RequestBodySize,
 		},
 	}
 	if r.ResponseStatus != nil {
@@ -58,7 +57,6 @@ func (r exchangeRow) exchange() webhook.Exchange {
 			StatusCode:    *r.ResponseStatus,
 			StatusText:    *r.ResponseText,
 			Headers:       *r.ResponseHeaders,
-			Body:          r.ResponseBody,
 			BodyTruncated: *r.ResponseTruncated,
 		}
 	}
@@ -147,32 +145,61 @@ SELECT
 	request_method,
 	request_url,
 	request_headers,
-	request_body,
+	octet_length(request_body) AS request_body_size,
 	response_status,
 	response_text,
 	response_headers,
-	response_body,
 	response_truncated
 FROM test_exchanges
 WHERE workspace_id = $1
 	AND result_id = ANY($2)
 ORDER BY result_id, number`)
 
-// addExchanges reads the exchanges of all the results at once.
-func (d *DB) addExchanges(ctx context.Context, workspaceID string, results []*webhook.TestResult) error {
-	byID := make(map[string]*webhook.TestResult, len(results))
-	ids := make([]string, len(results))
-	for i, r := range results {
-		byID[r.ID] = r
-		ids[i] = r.ID
-	}
+// TestExchanges returns the exchanges of each test result in their order,
+// without their bodies, by the result's id.
+func (d *DB) TestExchanges(ctx context.Context, workspaceID string, resultIDs []string) (map[string][]webhook.Exchange, error) {
 	var rows []exchangeRow
-	if err := d.list(ctx, listExchanges, &rows, workspaceID, pq.Array(ids)); err != nil {
-		return err
+	if err := d.list(ctx, listExchanges, &rows, workspaceID, pq.Array(resultIDs)); err != nil {
+		return nil, err
 	}
-	for _, row := range rows {
-		result := byID[row.ResultID]
-		result.Exchanges = append(result.Exchanges, row.exchange())
+	byResult := make(map[string][]webhook.Exchange, len(resultIDs))
+	for _, r := range rows {
+		byResult[r.ResultID] = append(byResult[r.ResultID], r.exchange())
 	}
-	return nil
+	return byResult, nil
+}
+
+var listExchangeBodies = newStatement("test_exchanges.list_bodies", `
+SELECT
+	result_id,
+	request_body,
+	response_body
+FROM (
+	SELECT
+		*,
+		sum(octet_length(request_body) + coalesce(octet_length(response_body), 0)) OVER (ORDER BY result_id, number) AS size
+	FROM test_exchanges
+	WHERE workspace_id = $1
+		AND result_id = ANY($2)
+) AS sized
+WHERE size <= $3
+ORDER BY result_id, number`)
+
+// TestBodies returns the bodies of each test result's exchanges in their order,
+// by the result's id. Once they are larger than limit bytes, those of further
+// exchanges are missing.
+func (d *DB) TestBodies(ctx context.Context, workspaceID string, resultIDs []string, limit int) (map[string][]webhook.Bodies, error) {
+	var rows []struct {
+		ResultID     string `db:"result_id"`
+		RequestBody  []byte `db:"request_body"`
+		ResponseBody []byte `db:"response_body"`
+	}
+	if err := d.list(ctx, listExchangeBodies, &rows, workspaceID, pq.Array(resultIDs), limit); err != nil {
+		return nil, err
+	}
+	byResult := make(map[string][]webhook.Bodies, len(resultIDs))
+	for _, r := range rows {
+		byResult[r.ResultID] = append(byResult[r.ResultID], webhook.Bodies{Request: r.RequestBody, Response: r.ResponseBody})
+	}
+	return byResult, nil
 }

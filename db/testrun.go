@@ -59,15 +59,15 @@ INSERT INTO test_results (
 	message
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
 
-// InsertTestRun keeps a run with its results and their exchanges, all or none.
-func (d *DB) InsertTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, results []webhook.TestResult) error {
+// InsertTestRun keeps a run with its tests, all or none.
+func (d *DB) InsertTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx) error {
 		_, err := d.exec(ctx, tx, insertTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.Status,
 			run.StartedAt, run.FinishedAt, run.TestsTotal, run.TestsSucceeded, run.TestsFailed)
 		if err != nil {
 			return err
 		}
-		for i, r := range results {
+		for i, r := range tests {
 			_, err := d.exec(ctx, tx, insertTestResult, r.ID, workspaceID, run.ID, i+1, r.EventName,
 				r.Scenario, r.Verdict, text(r.Message))
 			if err != nil {
@@ -208,14 +208,13 @@ FROM test_results
 WHERE workspace_id = $1
 	AND id = $2`)
 
-// TestResult finds a test result with its exchanges, else webhook.NotFound.
+// TestResult finds a test result, else webhook.NotFound.
 func (d *DB) TestResult(ctx context.Context, workspaceID, id string) (*webhook.TestResult, error) {
 	var row testResultRow
 	if err := d.get(ctx, findTestResult, &row, workspaceID, text(id)); err != nil {
 		return nil, err
 	}
-	results := []*webhook.TestResult{row.testResult()}
-	return results[0], d.addExchanges(ctx, workspaceID, results)
+	return row.testResult(), nil
 }
 
 var listTestResults = newStatement("test_results.list", `
@@ -231,18 +230,15 @@ WHERE workspace_id = $1
 	AND run_id = ANY($2)
 ORDER BY run_id, position`)
 
-// TestResults returns the results of each run in their order, with their
-// exchanges, by the run's id.
+// TestResults returns the results of each run in their order, by the run's id.
 func (d *DB) TestResults(ctx context.Context, workspaceID string, runIDs []string) (map[string][]*webhook.TestResult, error) {
 	var rows []testResultRow
 	if err := d.list(ctx, listTestResults, &rows, workspaceID, pq.Array(runIDs)); err != nil {
 		return nil, err
 	}
-	all := make([]*webhook.TestResult, len(rows))
 	byRun := make(map[string][]*webhook.TestResult, len(runIDs))
-	for i, r := range rows {
-		all[i] = r.testResult()
-		byRun[r.RunID] = append(byRun[r.RunID], all[i])
+	for _, r := range rows {
+		byRun[r.RunID] = append(byRun[r.RunID], r.testResult())
 	}
-	return byRun, d.addExchanges(ctx, workspaceID, all)
+	return byRun, nil
 }

@@ -277,12 +277,13 @@ func (d *DB) CountWebhooks(ctx context.Context, workspaceID string) (n int, err 
 	return n, err
 }
 
-// A GET webhook's event follows its URL as the query, or as the rest of one.
+// A GET webhook's event follows its URL as the query, or as the rest of one
+// that may end in "?" or "&" already.
 var listSecretsByURL = newStatement("webhooks.secrets_by_url", `
 SELECT secret
 FROM webhooks
 WHERE workspace_id = $1
-	AND ($2 = url OR method = 'GET' AND (starts_with($2, url || '?') OR starts_with($2, url || '&')))
+	AND ($2 = url OR method = 'GET' AND (starts_with($2, rtrim(url, '?&') || '?') OR starts_with($2, rtrim(url, '?&') || '&')))
 	AND secret <> ''`)
 
 // SecretsByURL returns the secrets of the webhooks whose requests go to a URL,

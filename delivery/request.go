@@ -58,7 +58,7 @@ func newRequest(w *webhook.Webhook, m *Message, u *url.URL, at time.Time, userAg
 		return nil, err
 	}
 	headers = slices.Concat(headers, identity, w.Headers)
-	r := &request{url: target, Request: webhook.Request{Method: string(w.Method), URL: target.String(), Headers: headers, Body: body}}
+	r := &request{url: target, Request: webhook.Request{Method: string(w.Method), URL: target.String(), Headers: headers, Body: body, BodySize: len(body)}}
 	r.wire = encode(r.Request, target.RequestURI())
 	return r, nil
 }
@@ -124,9 +124,15 @@ func quote(s string) []byte {
 	return quoted
 }
 
-// CheckData says whether w can be sent the data: what GET cannot carry in a
-// query is a *webhook.Error without a field.
+// maxData is the largest data of one event, in bytes of its JSON.
+const maxData = 256 << 10
+
+// CheckData says whether w can be sent the data: what is too large, or what GET
+// cannot carry in a query, is a *webhook.Error without a field.
 func CheckData(w *webhook.Webhook, data json.RawMessage) error {
+	if len(data) > maxData {
+		return webhook.NewError(webhook.TooLong, fmt.Sprintf("The data has %d bytes of JSON, at most 256 KiB are sent. Send less, such as an id by which the receiver fetches the rest.", len(data)))
+	}
 	if w.Method != webhook.MethodGet {
 		return nil
 	}
@@ -166,6 +172,9 @@ func withQuery(u *url.URL, data json.RawMessage) (*url.URL, error) {
 func queryNames(rawQuery string) map[string]bool {
 	names := make(map[string]bool)
 	for part := range strings.SplitSeq(rawQuery, "&") {
+		if part == "" {
+			continue
+		}
 		name, _, _ := strings.Cut(part, "=")
 		if plain, err := url.QueryUnescape(name); err == nil {
 			name = plain

@@ -46,16 +46,16 @@ var errTestTimeout = errors.New("the time for the whole test run was over")
 //
 // A run that ctx or the time cut off is ABORTED. Its tests that had no answer
 // by then failed; those that had not begun have no exchange.
-func (e *Engine) Test(ctx context.Context, w *webhook.Webhook, payloads []Payload) (webhook.TestRun, []webhook.TestResult) {
+func (e *Engine) Test(ctx context.Context, w *webhook.Webhook, payloads []Payload) (webhook.TestRun, []webhook.Test) {
 	run := newTestRun(w, len(payloads))
-	results := make([]webhook.TestResult, len(payloads))
+	results := make([]webhook.Test, len(payloads))
 	ctx, cancel := context.WithTimeoutCause(ctx, e.testTimeout(), errTestTimeout)
 	defer cancel()
 
 	var tests sync.WaitGroup
 	slots := make(chan struct{}, testsAtOnce) // a test holds one while it runs
 	for i, p := range payloads {
-		results[i] = webhook.TestResult{
+		results[i].TestResult = webhook.TestResult{
 			ID:        webhook.NewID(webhook.TestPrefix),
 			RunID:     run.ID,
 			EventName: p.EventName,
@@ -81,7 +81,7 @@ func (e *Engine) Test(ctx context.Context, w *webhook.Webhook, payloads []Payloa
 }
 
 // test runs one test and fills in its result.
-func (e *Engine) test(ctx context.Context, w *webhook.Webhook, data json.RawMessage, result *webhook.TestResult) {
+func (e *Engine) test(ctx context.Context, w *webhook.Webhook, data json.RawMessage, result *webhook.Test) {
 	x, message := e.attempt(ctx, w, &Message{
 		ID:        result.ID,
 		EventName: result.EventName,
@@ -106,7 +106,7 @@ func verdict(x *webhook.Exchange) webhook.Verdict {
 }
 
 // leaveOut fills in the result of a test that did not begin.
-func leaveOut(result *webhook.TestResult, cause error) {
+func leaveOut(result *webhook.Test, cause error) {
 	result.Verdict = webhook.VerdictFail
 	result.Message = "Not sent: " + cause.Error() + " before its turn came."
 	if errors.Is(cause, errTestTimeout) {
@@ -131,7 +131,7 @@ func newTestRun(w *webhook.Webhook, tests int) webhook.TestRun {
 
 // finish counts the results. A run was cut off when its context ended before
 // every test had its answer.
-func finish(run *webhook.TestRun, results []webhook.TestResult, ended bool) {
+func finish(run *webhook.TestRun, results []webhook.Test, ended bool) {
 	now := webhook.Now()
 	run.FinishedAt = &now
 	run.Status = webhook.TestRunFinished

@@ -71,7 +71,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("result %d: got %+v", i, got)
 		}
 	}
-	if !slices.IsSortedFunc(results, func(a, b webhook.TestResult) int { return strings.Compare(a.ID, b.ID) }) {
+	if !slices.IsSortedFunc(results, func(a, b webhook.Test) int { return strings.Compare(a.ID, b.ID) }) {
 		t.Error("the ids are not in the order of the payloads")
 	}
 	arrived := receiver.Requests()

@@ -31,6 +31,8 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	HttpRequest() HttpRequestResolver
+	HttpResponse() HttpResponseResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
 	TestResult() TestResultResolver
@@ -251,6 +253,15 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type HttpRequestResolver interface {
+	Body(ctx context.Context, obj *HTTPRequest) (*string, error)
+	BodyBase64(ctx context.Context, obj *HTTPRequest) (*string, error)
+
+	Curl(ctx context.Context, obj *HTTPRequest) (string, error)
+}
+type HttpResponseResolver interface {
+	Body(ctx context.Context, obj *HTTPResponse) (string, error)
+}
 type MutationResolver interface {
 	CreateWebhook(ctx context.Context, input CreateWebhookInput) (*CreateWebhookPayload, error)
 	UpdateWebhook(ctx context.Context, input UpdateWebhookInput) (*UpdateWebhookPayload, error)
@@ -266,7 +277,18 @@ type QueryResolver interface {
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
 }
 type TestResultResolver interface {
-	EventType(ctx context.Context, obj *TestResult) (*webhook.EventType, error)
+	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
+	Scenario(ctx context.Context, obj *webhook.TestResult) (*TestScenario, error)
+
+	Status(ctx context.Context, obj *webhook.TestResult) (TestStatus, error)
+
+	Outcome(ctx context.Context, obj *webhook.TestResult) (*webhook.Outcome, error)
+	StartedAt(ctx context.Context, obj *webhook.TestResult) (*time.Time, error)
+	DurationMs(ctx context.Context, obj *webhook.TestResult) (*float64, error)
+	Request(ctx context.Context, obj *webhook.TestResult) (*HTTPRequest, error)
+	Response(ctx context.Context, obj *webhook.TestResult) (*HTTPResponse, error)
+	Timing(ctx context.Context, obj *webhook.TestResult) (*HTTPTiming, error)
+	Exchanges(ctx context.Context, obj *webhook.TestResult) ([]*TestExchange, error)
 }
 type TestRunResolver interface {
 	Webhook(ctx context.Context, obj *webhook.TestRun) (*webhook.Webhook, error)
@@ -1865,8 +1887,8 @@ type TestRun implements Node {
   testsFailed: Int!
   """The tests, in the order of event types, then scenarios."""
   tests(
-    """Return at most this many, from the start. Default and most: 100."""
-    first: Int
+    """Return at most this many, from the start. A run has at most 50; at most 100 are taken."""
+    first: Int = 50
     """Return only items after this cursor."""
     after: String
     """Keep only these verdicts."""
@@ -3287,7 +3309,7 @@ func (ec *executionContext) _HttpRequest_body(ctx context.Context, field graphql
 			return ec.fieldContext_HttpRequest_body(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Body, nil
+			return ec.Resolvers.HttpRequest().Body(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -3298,7 +3320,7 @@ func (ec *executionContext) _HttpRequest_body(ctx context.Context, field graphql
 	)
 }
 func (ec *executionContext) fieldContext_HttpRequest_body(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("HttpRequest", field, false, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("HttpRequest", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _HttpRequest_bodyBase64(ctx context.Context, field graphql.CollectedField, obj *HTTPRequest) (ret graphql.Marshaler) {
@@ -3310,7 +3332,7 @@ func (ec *executionContext) _HttpRequest_bodyBase64(ctx context.Context, field g
 			return ec.fieldContext_HttpRequest_bodyBase64(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.BodyBase64, nil
+			return ec.Resolvers.HttpRequest().BodyBase64(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
@@ -3321,7 +3343,7 @@ func (ec *executionContext) _HttpRequest_bodyBase64(ctx context.Context, field g
 	)
 }
 func (ec *executionContext) fieldContext_HttpRequest_bodyBase64(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("HttpRequest", field, false, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("HttpRequest", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _HttpRequest_bodySize(ctx context.Context, field graphql.CollectedField, obj *HTTPRequest) (ret graphql.Marshaler) {
@@ -3356,7 +3378,7 @@ func (ec *executionContext) _HttpRequest_curl(ctx context.Context, field graphql
 			return ec.fieldContext_HttpRequest_curl(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Curl, nil
+			return ec.Resolvers.HttpRequest().Curl(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -3367,7 +3389,7 @@ func (ec *executionContext) _HttpRequest_curl(ctx context.Context, field graphql
 	)
 }
 func (ec *executionContext) fieldContext_HttpRequest_curl(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("HttpRequest", field, false, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("HttpRequest", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _HttpResponse_statusCode(ctx context.Context, field graphql.CollectedField, obj *HTTPResponse) (ret graphql.Marshaler) {
@@ -3457,7 +3479,7 @@ func (ec *executionContext) _HttpResponse_body(ctx context.Context, field graphq
 			return ec.fieldContext_HttpResponse_body(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Body, nil
+			return ec.Resolvers.HttpResponse().Body(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
@@ -3468,7 +3490,7 @@ func (ec *executionContext) _HttpResponse_body(ctx context.Context, field graphq
 	)
 }
 func (ec *executionContext) fieldContext_HttpResponse_body(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("HttpResponse", field, false, false, errors.New("field of type String does not have child fields"))
+	return graphql.NewScalarFieldContext("HttpResponse", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _HttpResponse_bodyTruncated(ctx context.Context, field graphql.CollectedField, obj *HTTPResponse) (ret graphql.Marshaler) {
@@ -4428,7 +4450,7 @@ func (ec *executionContext) fieldContext_TestExchange_timing(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _TestResult_id(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_id(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4451,7 +4473,7 @@ func (ec *executionContext) fieldContext_TestResult_id(_ context.Context, field 
 	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type ID does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_eventName(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_eventName(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4474,7 +4496,7 @@ func (ec *executionContext) fieldContext_TestResult_eventName(_ context.Context,
 	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_eventType(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_eventType(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4506,7 +4528,7 @@ func (ec *executionContext) fieldContext_TestResult_eventType(_ context.Context,
 	return fc, nil
 }
 
-func (ec *executionContext) _TestResult_scenario(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_scenario(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4515,7 +4537,7 @@ func (ec *executionContext) _TestResult_scenario(ctx context.Context, field grap
 			return ec.fieldContext_TestResult_scenario(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Scenario, nil
+			return ec.Resolvers.TestResult().Scenario(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *TestScenario) graphql.Marshaler {
@@ -4529,8 +4551,8 @@ func (ec *executionContext) fieldContext_TestResult_scenario(_ context.Context, 
 	fc = &graphql.FieldContext{
 		Object:     "TestResult",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TestScenario(ctx, field)
 		},
@@ -4538,7 +4560,7 @@ func (ec *executionContext) fieldContext_TestResult_scenario(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _TestResult_verdict(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_verdict(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4550,8 +4572,8 @@ func (ec *executionContext) _TestResult_verdict(ctx context.Context, field graph
 			return obj.Verdict, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Verdict) graphql.Marshaler {
-			return ec.marshalOTestVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.Verdict) graphql.Marshaler {
+			return ec.marshalOTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx, selections, v)
 		},
 		true,
 		false,
@@ -4561,7 +4583,7 @@ func (ec *executionContext) fieldContext_TestResult_verdict(_ context.Context, f
 	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type TestVerdict does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_status(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_status(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4570,7 +4592,7 @@ func (ec *executionContext) _TestResult_status(ctx context.Context, field graphq
 			return ec.fieldContext_TestResult_status(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Status, nil
+			return ec.Resolvers.TestResult().Status(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v TestStatus) graphql.Marshaler {
@@ -4581,10 +4603,10 @@ func (ec *executionContext) _TestResult_status(ctx context.Context, field graphq
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type TestStatus does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, true, errors.New("field of type TestStatus does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_success(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_success(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4593,7 +4615,7 @@ func (ec *executionContext) _TestResult_success(ctx context.Context, field graph
 			return ec.fieldContext_TestResult_success(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Success, nil
+			return obj.Success(), nil
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
@@ -4604,10 +4626,10 @@ func (ec *executionContext) _TestResult_success(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type Boolean does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, false, errors.New("field of type Boolean does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_message(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_message(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4630,7 +4652,7 @@ func (ec *executionContext) fieldContext_TestResult_message(_ context.Context, f
 	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_outcome(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_outcome(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4639,7 +4661,7 @@ func (ec *executionContext) _TestResult_outcome(ctx context.Context, field graph
 			return ec.fieldContext_TestResult_outcome(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Outcome, nil
+			return ec.Resolvers.TestResult().Outcome(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Outcome) graphql.Marshaler {
@@ -4650,10 +4672,10 @@ func (ec *executionContext) _TestResult_outcome(ctx context.Context, field graph
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_outcome(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type Outcome does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, true, errors.New("field of type Outcome does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_startedAt(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_startedAt(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4662,7 +4684,7 @@ func (ec *executionContext) _TestResult_startedAt(ctx context.Context, field gra
 			return ec.fieldContext_TestResult_startedAt(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.StartedAt, nil
+			return ec.Resolvers.TestResult().StartedAt(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
@@ -4673,10 +4695,10 @@ func (ec *executionContext) _TestResult_startedAt(ctx context.Context, field gra
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type DateTime does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, true, errors.New("field of type DateTime does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_durationMs(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_durationMs(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4685,7 +4707,7 @@ func (ec *executionContext) _TestResult_durationMs(ctx context.Context, field gr
 			return ec.fieldContext_TestResult_durationMs(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.DurationMs, nil
+			return ec.Resolvers.TestResult().DurationMs(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *float64) graphql.Marshaler {
@@ -4696,10 +4718,10 @@ func (ec *executionContext) _TestResult_durationMs(ctx context.Context, field gr
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_durationMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type Float does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, true, errors.New("field of type Float does not have child fields"))
 }
 
-func (ec *executionContext) _TestResult_request(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_request(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4708,7 +4730,7 @@ func (ec *executionContext) _TestResult_request(ctx context.Context, field graph
 			return ec.fieldContext_TestResult_request(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Request, nil
+			return ec.Resolvers.TestResult().Request(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *HTTPRequest) graphql.Marshaler {
@@ -4722,8 +4744,8 @@ func (ec *executionContext) fieldContext_TestResult_request(_ context.Context, f
 	fc = &graphql.FieldContext{
 		Object:     "TestResult",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_HttpRequest(ctx, field)
 		},
@@ -4731,7 +4753,7 @@ func (ec *executionContext) fieldContext_TestResult_request(_ context.Context, f
 	return fc, nil
 }
 
-func (ec *executionContext) _TestResult_response(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_response(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4740,7 +4762,7 @@ func (ec *executionContext) _TestResult_response(ctx context.Context, field grap
 			return ec.fieldContext_TestResult_response(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Response, nil
+			return ec.Resolvers.TestResult().Response(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *HTTPResponse) graphql.Marshaler {
@@ -4754,8 +4776,8 @@ func (ec *executionContext) fieldContext_TestResult_response(_ context.Context, 
 	fc = &graphql.FieldContext{
 		Object:     "TestResult",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_HttpResponse(ctx, field)
 		},
@@ -4763,7 +4785,7 @@ func (ec *executionContext) fieldContext_TestResult_response(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _TestResult_timing(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_timing(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4772,7 +4794,7 @@ func (ec *executionContext) _TestResult_timing(ctx context.Context, field graphq
 			return ec.fieldContext_TestResult_timing(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Timing, nil
+			return ec.Resolvers.TestResult().Timing(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *HTTPTiming) graphql.Marshaler {
@@ -4786,8 +4808,8 @@ func (ec *executionContext) fieldContext_TestResult_timing(_ context.Context, fi
 	fc = &graphql.FieldContext{
 		Object:     "TestResult",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_HttpTiming(ctx, field)
 		},
@@ -4795,7 +4817,7 @@ func (ec *executionContext) fieldContext_TestResult_timing(_ context.Context, fi
 	return fc, nil
 }
 
-func (ec *executionContext) _TestResult_exchanges(ctx context.Context, field graphql.CollectedField, obj *TestResult) (ret graphql.Marshaler) {
+func (ec *executionContext) _TestResult_exchanges(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
 		ec.OperationContext,
@@ -4804,7 +4826,7 @@ func (ec *executionContext) _TestResult_exchanges(ctx context.Context, field gra
 			return ec.fieldContext_TestResult_exchanges(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Exchanges, nil
+			return ec.Resolvers.TestResult().Exchanges(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*TestExchange) graphql.Marshaler {
@@ -4818,8 +4840,8 @@ func (ec *executionContext) fieldContext_TestResult_exchanges(_ context.Context,
 	fc = &graphql.FieldContext{
 		Object:     "TestResult",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TestExchange(ctx, field)
 		},
@@ -4871,8 +4893,8 @@ func (ec *executionContext) _TestResultConnection_nodes(ctx context.Context, fie
 			return obj.Nodes, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*TestResult) graphql.Marshaler {
-			return ec.marshalNTestResult2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResultᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.TestResult) graphql.Marshaler {
+			return ec.marshalNTestResult2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResultᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -4981,8 +5003,8 @@ func (ec *executionContext) _TestResultEdge_node(ctx context.Context, field grap
 			return obj.Node, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v *TestResult) graphql.Marshaler {
-			return ec.marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResult(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
 		},
 		true,
 		true,
@@ -8099,9 +8121,7 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._TestRun(ctx, sel, obj)
-	case TestResult:
-		return ec._TestResult(ctx, sel, &obj)
-	case *TestResult:
+	case *webhook.TestResult:
 		if obj == nil {
 			return graphql.Null
 		}
@@ -8351,38 +8371,137 @@ func (ec *executionContext) _HttpRequest(ctx context.Context, sel ast.SelectionS
 		case "method":
 			out.Values[i] = ec._HttpRequest_method(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "url":
 			out.Values[i] = ec._HttpRequest_url(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "headers":
 			out.Values[i] = ec._HttpRequest_headers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "body":
-			out.Values[i] = ec._HttpRequest_body(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._HttpRequest_body(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "bodyBase64":
-			out.Values[i] = ec._HttpRequest_bodyBase64(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._HttpRequest_bodyBase64(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "bodySize":
 			out.Values[i] = ec._HttpRequest_bodySize(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "curl":
-			out.Values[i] = ec._HttpRequest_curl(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._HttpRequest_curl(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -8419,27 +8538,60 @@ func (ec *executionContext) _HttpResponse(ctx context.Context, sel ast.Selection
 		case "statusCode":
 			out.Values[i] = ec._HttpResponse_statusCode(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "statusText":
 			out.Values[i] = ec._HttpResponse_statusText(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "headers":
 			out.Values[i] = ec._HttpResponse_headers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "body":
-			out.Values[i] = ec._HttpResponse_body(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._HttpResponse_body(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "bodyTruncated":
 			out.Values[i] = ec._HttpResponse_bodyTruncated(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -8904,7 +9056,7 @@ func (ec *executionContext) _TestExchange(ctx context.Context, sel ast.Selection
 
 var testResultImplementors = []string{"TestResult", "Node"}
 
-func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSet, obj *TestResult) graphql.Marshaler {
+func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestResult) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, testResultImplementors)
 
 	out := graphql.NewFieldSet(fields)
@@ -8963,20 +9115,86 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "scenario":
-			out.Values[i] = ec._TestResult_scenario(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_scenario(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "verdict":
 			out.Values[i] = ec._TestResult_verdict(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "status":
-			out.Values[i] = ec._TestResult_status(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_status(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "success":
 			out.Values[i] = ec._TestResult_success(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -8988,40 +9206,271 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "outcome":
-			out.Values[i] = ec._TestResult_outcome(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_outcome(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "startedAt":
-			out.Values[i] = ec._TestResult_startedAt(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_startedAt(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "durationMs":
-			out.Values[i] = ec._TestResult_durationMs(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_durationMs(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "request":
-			out.Values[i] = ec._TestResult_request(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_request(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "response":
-			out.Values[i] = ec._TestResult_response(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_response(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "timing":
-			out.Values[i] = ec._TestResult_timing(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_timing(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "exchanges":
-			out.Values[i] = ec._TestResult_exchanges(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_exchanges(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -10659,11 +11108,11 @@ func (ec *executionContext) unmarshalNTestPayloadInput2ᚖgithubᚗcomᚋhookql�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNTestResult2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestResult) graphql.Marshaler {
+func (ec *executionContext) marshalNTestResult2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.TestResult) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResult(ctx, sel, v[i])
+		return ec.marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -10675,7 +11124,7 @@ func (ec *executionContext) marshalNTestResult2ᚕᚖgithubᚗcomᚋhookqlᚋhoo
 	return ret
 }
 
-func (ec *executionContext) marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResult(ctx context.Context, sel ast.SelectionSet, v *TestResult) graphql.Marshaler {
+func (ec *executionContext) marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx context.Context, sel ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -11499,6 +11948,19 @@ func (ec *executionContext) marshalOTestRunConnection2ᚖgithubᚗcomᚋhookql�
 	return ec._TestRunConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, v any) (webhook.Verdict, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.Verdict(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, sel ast.SelectionSet, v webhook.Verdict) graphql.Marshaler {
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOTestVerdict2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdictᚄ(ctx context.Context, v any) ([]webhook.Verdict, error) {
 	if v == nil {
 		return nil, nil
@@ -11533,25 +11995,6 @@ func (ec *executionContext) marshalOTestVerdict2ᚕgithubᚗcomᚋhookqlᚋhookq
 	}
 
 	return ret
-}
-
-func (ec *executionContext) unmarshalOTestVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, v any) (*webhook.Verdict, error) {
-	if v == nil {
-		return nil, nil
-	}
-	tmp, err := graphql.UnmarshalString(v)
-	res := webhook.Verdict(tmp)
-	return &res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOTestVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, sel ast.SelectionSet, v *webhook.Verdict) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	_ = sel
-	_ = ctx
-	res := graphql.MarshalString(string(*v))
-	return res
 }
 
 func (ec *executionContext) marshalOTestWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *TestWebhookPayload) graphql.Marshaler {

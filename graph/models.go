@@ -98,7 +98,8 @@ type HTTPRequest struct {
 	// The body's size in bytes.
 	BodySize int `json:"bodySize"`
 	// The same request as a `curl` command line.
-	Curl string `json:"curl"`
+	Curl       string             `json:"curl"`
+	LoadBodies webhook.LoadBodies `json:"-"`
 }
 
 // An HTTP response that was received.
@@ -112,7 +113,8 @@ type HTTPResponse struct {
 	// The start of the body as text, at most 16 KiB; bytes that are not UTF-8 are replaced.
 	Body string `json:"body"`
 	// Whether `body` was cut.
-	BodyTruncated bool `json:"bodyTruncated"`
+	BodyTruncated bool               `json:"bodyTruncated"`
+	LoadBodies    webhook.LoadBodies `json:"-"`
 }
 
 // Where the time of one request went, in milliseconds.
@@ -197,48 +199,12 @@ type TestPayloadInput struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// The outcome of one event type under one scenario.
-type TestResult struct {
-	// Global id; the receiver saw it as the message id (`webhook-id`).
-	ID string `json:"id"`
-	// The event type's name.
-	EventName string `json:"eventName"`
-	// The event type; `null` for one made up by a scenario.
-	EventType *webhook.EventType `json:"eventType,omitempty"`
-	// What the endpoint was put through.
-	Scenario *TestScenario `json:"scenario"`
-	// The judgement; `null` until done.
-	Verdict *webhook.Verdict `json:"verdict,omitempty"`
-	// How far it is.
-	Status TestStatus `json:"status"`
-	// Whether the endpoint did what it must: `true` for `PASS` and `WARN`, `false` for `FAIL`, `null` for `SKIP` and until done.
-	Success *bool `json:"success,omitempty"`
-	// The outcome in one sentence, with what to mend where it failed.
-	Message string `json:"message"`
-	// How the request ended.
-	Outcome *webhook.Outcome `json:"outcome,omitempty"`
-	// When the request was sent; `null` while it waits.
-	StartedAt *time.Time `json:"startedAt,omitempty"`
-	// How long the answer took.
-	DurationMs *float64 `json:"durationMs,omitempty"`
-	// The deciding request; `null` while it waits.
-	Request *HTTPRequest `json:"request,omitempty"`
-	// The answer to it; `null` where nothing came.
-	Response *HTTPResponse `json:"response,omitempty"`
-	// Where the time went.
-	Timing *HTTPTiming `json:"timing,omitempty"`
-	// Every exchange of the test, in order; most tests have one.
-	Exchanges []*TestExchange `json:"exchanges"`
-}
-
-func (TestResult) IsNode() {}
-
 // A page of test results.
 type TestResultConnection struct {
 	// The items with their cursors.
 	Edges []*TestResultEdge `json:"edges"`
 	// The items alone.
-	Nodes []*TestResult `json:"nodes"`
+	Nodes []*webhook.TestResult `json:"nodes"`
 	// Where this page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
 	// How many match in all.
@@ -250,7 +216,7 @@ type TestResultEdge struct {
 	// Opaque.
 	Cursor string `json:"cursor"`
 	// The result.
-	Node *TestResult `json:"node"`
+	Node *webhook.TestResult `json:"node"`
 }
 
 // A page of test runs.

@@ -1,6 +1,7 @@
 package resolvers
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"time"
@@ -11,39 +12,26 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-func testExchange(number int, e webhook.Exchange) *graph.TestExchange {
+// testExchange shows an exchange; load reads its bodies when they are asked for.
+func testExchange(number int, e *webhook.Exchange, load webhook.LoadBodies) *graph.TestExchange {
 	return &graph.TestExchange{
 		Number:     number,
 		Outcome:    e.Outcome,
 		StartedAt:  e.StartedAt,
 		DurationMs: milliseconds(e.Timing.Total),
-		Request:    httpRequest(e.Request),
-		Response:   httpResponse(e.Response),
-		Timing:     httpTiming(e.Timing),
+		Request: &graph.HTTPRequest{
+			Method:     e.Request.Method,
+			URL:        e.Request.URL,
+			Headers:    pointers(e.Request.Headers),
+			BodySize:   e.Request.BodySize,
+			LoadBodies: load,
+		},
+		Response: httpResponse(e.Response, load),
+		Timing:   httpTiming(e.Timing),
 	}
 }
 
-func httpRequest(r webhook.Request) *graph.HTTPRequest {
-	request := &graph.HTTPRequest{
-		Method:   r.Method,
-		URL:      r.URL,
-		Headers:  pointers(r.Headers),
-		BodySize: len(r.Body),
-		Curl:     delivery.Curl(r),
-	}
-	if len(r.Body) == 0 {
-		return request
-	}
-	encoded := base64.StdEncoding.EncodeToString(r.Body)
-	request.BodyBase64 = &encoded
-	if utf8.Valid(r.Body) {
-		body := string(r.Body)
-		request.Body = &body
-	}
-	return request
-}
-
-func httpResponse(r *webhook.Response) *graph.HTTPResponse {
+func httpResponse(r *webhook.Response, load webhook.LoadBodies) *graph.HTTPResponse {
 	if r == nil {
 		return nil
 	}
@@ -51,9 +39,62 @@ func httpResponse(r *webhook.Response) *graph.HTTPResponse {
 		StatusCode:    r.StatusCode,
 		StatusText:    r.StatusText,
 		Headers:       pointers(r.Headers),
-		Body:          strings.ToValidUTF8(string(r.Body), "\uFFFD"),
 		BodyTruncated: r.BodyTruncated,
+		LoadBodies:    load,
 	}
+}
+
+// Body is a request's body as text.
+func (r httpRequestResolver) Body(ctx context.Context, request *graph.HTTPRequest) (*string, error) {
+	body, err := requestBody(ctx, request)
+	if err != nil || len(body) == 0 || !utf8.Valid(body) {
+		return nil, err
+	}
+	text := string(body)
+	return &text, nil
+}
+
+// BodyBase64 is a request's body as bytes.
+func (r httpRequestResolver) BodyBase64(ctx context.Context, request *graph.HTTPRequest) (*string, error) {
+	body, err := requestBody(ctx, request)
+	if err != nil || len(body) == 0 {
+		return nil, err
+	}
+	encoded := base64.StdEncoding.EncodeToString(body)
+	return &encoded, nil
+}
+
+// Curl is a request as a command.
+func (r httpRequestResolver) Curl(ctx context.Context, request *graph.HTTPRequest) (string, error) {
+	body, err := requestBody(ctx, request)
+	if err != nil {
+		return "", err
+	}
+	headers := make([]webhook.Header, len(request.Headers))
+	for i, h := range request.Headers {
+		headers[i] = *h
+	}
+	return delivery.Curl(webhook.Request{Method: request.Method, URL: request.URL, Headers: headers, Body: body}), nil
+}
+
+// Body is a response's body as text.
+func (r httpResponseResolver) Body(ctx context.Context, response *graph.HTTPResponse) (string, error) {
+	bodies, err := response.LoadBodies(ctx)
+	if err != nil {
+		return "", err
+	}
+	return strings.ToValidUTF8(string(bodies.Response), "\uFFFD"), requestOf(ctx).spend(len(bodies.Response))
+}
+
+func requestBody(ctx context.Context, request *graph.HTTPRequest) ([]byte, error) {
+	if request.BodySize == 0 {
+		return nil, nil
+	}
+	bodies, err := request.LoadBodies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return bodies.Request, requestOf(ctx).spend(len(bodies.Request))
 }
 
 func httpTiming(t webhook.Timing) *graph.HTTPTiming {

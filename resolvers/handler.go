@@ -30,6 +30,9 @@ const (
 	testTime = 75 * time.Second
 )
 
+// maxLoggedName is how much of an operation's name the log shows.
+const maxLoggedName = 64
+
 // queryCache is the memory for parsed documents in bytes.
 const queryCache = 16 << 20
 
@@ -105,7 +108,8 @@ func freshLoadersPerMutation(r *Resolver) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 		operation := graphql.GetOperationContext(ctx).Operation
 		state := requestOf(ctx)
-		state.operation.Store(strings.TrimSpace(string(operation.Operation) + " " + operation.Name))
+		name := operation.Name[:min(len(operation.Name), maxLoggedName)]
+		state.operation.Store(strings.TrimSpace(string(operation.Operation) + " " + name))
 		if operation.Operation == ast.Mutation {
 			workspaceID, _ := auth.Workspace(ctx)
 			state.loaders.Store(r.newLoaders(ctx, workspaceID))

@@ -50,18 +50,16 @@ func nullMistake(field string) *webhook.Error {
 // header of its name has among the old ones.
 func headersOf(inputs []*graph.HTTPHeaderInput, old []webhook.Header) (headers []webhook.Header, errs webhook.Errors) {
 	for i, input := range inputs {
-		header := webhook.Header{Name: input.Name}
 		value := input.Value.Value()
 		if value == nil {
 			value = headerValue(old, input.Name)
 		}
 		if value == nil {
+			value = new(string)
 			errs = append(errs, webhook.NewError(webhook.Required,
 				"This header needs a value: there is none of this name whose value could be kept.", "headers", strconv.Itoa(i), "value"))
-			continue
 		}
-		header.Value = *value
-		headers = append(headers, header)
+		headers = append(headers, webhook.Header{Name: input.Name, Value: *value})
 	}
 	return headers, errs
 }

@@ -90,6 +90,12 @@ type (
 	testRunPage   struct{ page webhook.Page }
 	testRunCount  struct{}
 	testResults   struct{}
+	testPage      struct {
+		page     webhook.Page
+		verdicts string
+	}
+	testExchanges struct{}
+	testBodies    struct{}
 )
 
 func (l *loaders) webhook(ctx context.Context, id string) (*webhook.Webhook, error) {
@@ -127,4 +133,83 @@ func (l *loaders) testResults(ctx context.Context, runID string) ([]*webhook.Tes
 	return load(l, runID, testResults{}, func(ids []string) (map[string][]*webhook.TestResult, error) {
 		return l.DB.TestResults(ctx, l.workspaceID, ids)
 	})
+}
+
+// testPage is the same page of the results of each run. What is read of the
+// results is read for those of the pages alone.
+func (l *loaders) testPage(ctx context.Context, runID string, what testPage, verdicts []webhook.Verdict) (testSlice, error) {
+	return load(l, runID, what, func(ids []string) (map[string]testSlice, error) {
+		pages := make(map[string]testSlice, len(ids))
+		var results []string
+		for _, id := range ids {
+			all, err := l.testResults(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			pages[id] = cutTests(all, what.page, verdicts)
+			for _, result := range pages[id].Items {
+				results = append(results, result.ID)
+			}
+		}
+		l.together(results)
+		return pages, nil
+	})
+}
+
+func (l *loaders) exchanges(ctx context.Context, resultID string) ([]webhook.Exchange, error) {
+	return load(l, resultID, testExchanges{}, func(ids []string) (map[string][]webhook.Exchange, error) {
+		return l.DB.TestExchanges(ctx, l.workspaceID, ids)
+	})
+}
+
+// bodies are those of one exchange of a result.
+func (l *loaders) bodies(ctx context.Context, resultID string, exchange int) (webhook.Bodies, error) {
+	all, err := load(l, resultID, testBodies{}, func(ids []string) (map[string][]webhook.Bodies, error) {
+		return l.DB.TestBodies(ctx, l.workspaceID, ids, maxBodies)
+	})
+	if err != nil {
+		return webhook.Bodies{}, err
+	}
+	if exchange >= len(all) {
+		return webhook.Bodies{}, errTooManyBodies()
+	}
+	return all[exchange], nil
+}
+
+// remember keeps a test run that was just made, so that nothing of it is read
+// from the database for the answer.
+func (l *loaders) remember(runID string, tests []webhook.Test) {
+	var (
+		ids       []string
+		results   []*webhook.TestResult
+		exchanges = make(map[string][]webhook.Exchange, len(tests))
+		bodies    = make(map[string][]webhook.Bodies, len(tests))
+	)
+	for i := range tests {
+		id := tests[i].ID
+		ids = append(ids, id)
+		results = append(results, &tests[i].TestResult)
+		exchanges[id] = tests[i].Exchanges
+		for _, x := range tests[i].Exchanges {
+			both := webhook.Bodies{Request: x.Request.Body}
+			if x.Response != nil {
+				both.Response = x.Response.Body
+			}
+			bodies[id] = append(bodies[id], both)
+		}
+	}
+	know(l, []string{runID}, testResults{}, map[string][]*webhook.TestResult{runID: results})
+	know(l, ids, testExchanges{}, exchanges)
+	know(l, ids, testBodies{}, bodies)
+}
+
+// know makes a group of which something need not be read.
+func know[V any](l *loaders, ids []string, what any, found map[string]V) {
+	l.together(ids)
+	for _, id := range ids {
+		g := l.groupOf(id)
+		g.mu.Lock()
+		g.read[what] = func() (any, error) { return found, nil }
+		g.mu.Unlock()
+	}
 }

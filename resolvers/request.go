@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/hookql/hookql/internal/webhook"
 )
 
 // request is what one HTTP request remembers.
@@ -16,6 +18,7 @@ type request struct {
 	operation  atomic.Value // string, "none" until the document is parsed
 	statements atomic.Int64
 	loaders    atomic.Pointer[loaders]
+	bodies     atomic.Int64 // bytes of requests and responses in the answer
 	deadline   *time.Timer
 	cancel     context.CancelCauseFunc
 }
@@ -38,6 +41,22 @@ func (r *request) allow(limit time.Duration) {
 		r.deadline.Stop()
 	}
 	r.deadline = time.AfterFunc(time.Until(r.began.Add(limit)), func() { r.cancel(overtime(limit)) })
+}
+
+// maxBodies is how many bytes of bodies one answer holds, and one statement
+// reads.
+const maxBodies = 16 << 20
+
+// spend counts bytes of a body that the answer shows.
+func (r *request) spend(bytes int) error {
+	if r.bodies.Add(int64(bytes)) > maxBodies {
+		return errTooManyBodies()
+	}
+	return nil
+}
+
+func errTooManyBodies() error {
+	return webhook.NewError(webhook.Invalid, "One answer holds at most 16 MiB of bodies. Ask for those of fewer tests at a time.")
 }
 
 func (r *request) end() {

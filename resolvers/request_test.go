@@ -124,7 +124,9 @@ func TestRequestTimeOfTests(t *testing.T) {
 	t.Parallel()
 	b := setupWith(t, pgtest.URL(t), Options{RequestTime: 200 * time.Millisecond})
 	b.receiver.Answer = func(webhooktest.Request) webhooktest.Answer { return webhooktest.Answer{Delay: 400 * time.Millisecond} }
-	var got struct{ TestWebhook struct{ TestRun struct{ Success bool } } }
+	var got struct {
+		TestWebhook struct{ TestRun struct{ Success bool } }
+	}
 	b.must(t, `mutation($url: URL!) { testWebhook(input: {target: {endpoint: {url: $url, events: ["job.status"]}}}) { testRun { success } userErrors { message } } }`,
 		map[string]any{"url": b.url}, &got)
 	if !got.TestWebhook.TestRun.Success {

@@ -26,6 +26,9 @@ type (
 	webhookResolver    struct{ *Resolver }
 	testRunResolver    struct{ *Resolver }
 	testResultResolver struct{ *Resolver }
+
+	httpRequestResolver  struct{ *Resolver }
+	httpResponseResolver struct{ *Resolver }
 )
 
 // Query implements graph.ResolverRoot.
@@ -42,6 +45,12 @@ func (r *Resolver) TestRun() graph.TestRunResolver { return testRunResolver{r} }
 
 // TestResult implements graph.ResolverRoot.
 func (r *Resolver) TestResult() graph.TestResultResolver { return testResultResolver{r} }
+
+// HttpRequest implements graph.ResolverRoot.
+func (r *Resolver) HttpRequest() graph.HttpRequestResolver { return httpRequestResolver{r} }
+
+// HttpResponse implements graph.ResolverRoot.
+func (r *Resolver) HttpResponse() graph.HttpResponseResolver { return httpResponseResolver{r} }
 
 // workspace is the workspace that the request acts in.
 func workspace(ctx context.Context) (string, error) {

@@ -2,6 +2,9 @@ package resolvers
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/webhook"
@@ -16,16 +19,12 @@ func (r queryResolver) TestRun(ctx context.Context, id string) (*webhook.TestRun
 	return absentIsNull(r.DB.TestRun(ctx, workspaceID, id))
 }
 
-func (r queryResolver) testResult(ctx context.Context, id string) (*graph.TestResult, error) {
+func (r queryResolver) testResult(ctx context.Context, id string) (*webhook.TestResult, error) {
 	workspaceID, err := workspace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := absentIsNull(r.DB.TestResult(ctx, workspaceID, id))
-	if err != nil || result == nil {
-		return nil, err
-	}
-	return testResult(result), nil
+	return absentIsNull(r.DB.TestResult(ctx, workspaceID, id))
 }
 
 // TestRuns lists the test runs of a webhook.
@@ -64,102 +63,143 @@ func (r testRunResolver) Webhook(ctx context.Context, run *webhook.TestRun) (*we
 // Tests lists the results of a run. A run holds at most maxTests of them, so
 // they are read whole and paged here.
 func (r testRunResolver) Tests(ctx context.Context, run *webhook.TestRun, first *int, after *string, verdicts []webhook.Verdict) (*graph.TestResultConnection, error) {
-	if first == nil {
-		most := maxPage
-		first = &most
-	}
 	p, err := page(webhook.TestPrefix, first, after, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	all, err := loadersOf(ctx).testResults(ctx, run.ID)
+	slice, err := loadersOf(ctx).testPage(ctx, run.ID, testPage{p, fmt.Sprint(verdicts)}, verdicts)
 	if err != nil {
 		return nil, err
-	}
-	return testResultConnection(keepVerdicts(all, verdicts), p), nil
-}
-
-func keepVerdicts(all []*webhook.TestResult, verdicts []webhook.Verdict) []*webhook.TestResult {
-	if verdicts == nil {
-		return all
-	}
-	return keep(all, func(result *webhook.TestResult) bool {
-		for _, v := range verdicts {
-			if result.Verdict == v {
-				return true
-			}
-		}
-		return false
-	})
-}
-
-func testResultConnection(all []*webhook.TestResult, p webhook.Page) *graph.TestResultConnection {
-	rest := all
-	if p.After != "" {
-		for i, result := range all {
-			if result.ID == p.After {
-				rest = all[i+1:]
-			}
-		}
-	}
-	slice := webhook.Slice[*webhook.TestResult]{
-		Items:       rest[:min(p.Limit, len(rest))],
-		HasNext:     len(rest) > p.Limit,
-		HasPrevious: len(rest) < len(all),
 	}
 	cursor := func(result *webhook.TestResult) string { return encodeCursor(result.ID) }
 	connection := &graph.TestResultConnection{
 		Edges:      make([]*graph.TestResultEdge, len(slice.Items)),
-		Nodes:      make([]*graph.TestResult, len(slice.Items)),
-		PageInfo:   pageInfo(slice, cursor),
-		TotalCount: len(all),
+		Nodes:      append([]*webhook.TestResult{}, slice.Items...),
+		PageInfo:   pageInfo(slice.Slice, cursor),
+		TotalCount: slice.total,
 	}
 	for i, result := range slice.Items {
-		connection.Nodes[i] = testResult(result)
-		connection.Edges[i] = &graph.TestResultEdge{Cursor: cursor(result), Node: connection.Nodes[i]}
+		connection.Edges[i] = &graph.TestResultEdge{Cursor: cursor(result), Node: result}
 	}
-	return connection
+	return connection, nil
 }
 
-// testResult shows a result; its deciding exchange is the last.
-func testResult(result *webhook.TestResult) *graph.TestResult {
-	outcome := result.Outcome()
-	shown := &graph.TestResult{
-		ID:        result.ID,
-		EventName: result.EventName,
-		Scenario:  scenario(result.Scenario),
-		Verdict:   &result.Verdict,
-		Status:    graph.TestStatusFailed,
-		Success:   result.Verdict.Success(),
-		Message:   result.Message,
-		Outcome:   &outcome,
-		Exchanges: make([]*graph.TestExchange, len(result.Exchanges)),
+// testSlice is a page of a run's results.
+type testSlice struct {
+	webhook.Slice[*webhook.TestResult]
+	total int
+}
+
+// cutTests picks a page of those of a run's results that have one of the
+// verdicts, where any is named. Their ids are in their order.
+func cutTests(all []*webhook.TestResult, p webhook.Page, verdicts []webhook.Verdict) testSlice {
+	kept := keep(all, func(r *webhook.TestResult) bool { return verdicts == nil || slices.Contains(verdicts, r.Verdict) })
+	rest := keep(kept, func(r *webhook.TestResult) bool { return r.ID > p.After })
+	return testSlice{
+		Slice: webhook.Slice[*webhook.TestResult]{
+			Items:       rest[:min(p.Limit, len(rest))],
+			HasNext:     len(rest) > p.Limit,
+			HasPrevious: len(rest) < len(kept),
+		},
+		total: len(kept),
 	}
-	if shown.Success == nil || *shown.Success {
-		shown.Status = graph.TestStatusSucceeded
-	}
-	for i, e := range result.Exchanges {
-		exchange := testExchange(i+1, e)
-		shown.Exchanges[i] = exchange
-		shown.StartedAt = &exchange.StartedAt
-		shown.DurationMs = &exchange.DurationMs
-		shown.Request = exchange.Request
-		shown.Response = exchange.Response
-		shown.Timing = exchange.Timing
-	}
-	return shown
 }
 
 // EventType is the catalogue's entry of a result.
-func (r testResultResolver) EventType(ctx context.Context, result *graph.TestResult) (*webhook.EventType, error) {
+func (r testResultResolver) EventType(ctx context.Context, result *webhook.TestResult) (*webhook.EventType, error) {
 	return findEventType(ctx, func(t *webhook.EventType) bool { return t.Name == result.EventName })
 }
 
-// scenario describes what a receiver was put through.
-func scenario(name string) *graph.TestScenario {
+// Scenario is what the endpoint was put through.
+func (r testResultResolver) Scenario(_ context.Context, result *webhook.TestResult) (*graph.TestScenario, error) {
 	return &graph.TestScenario{
-		Name:        name,
+		Name:        result.Scenario,
 		Description: "One correct event, built and signed just as a real delivery to this endpoint would be.",
 		Expectation: "An answer with a 2xx status within the time allowed. Any other counts as not received, and a real event would be sent again.",
+	}, nil
+}
+
+// Status is how far a test is.
+func (r testResultResolver) Status(_ context.Context, result *webhook.TestResult) (graph.TestStatus, error) {
+	if success := result.Success(); success != nil && !*success {
+		return graph.TestStatusFailed, nil
 	}
+	return graph.TestStatusSucceeded, nil
+}
+
+// Exchanges are the requests of a test and their answers.
+func (r testResultResolver) Exchanges(ctx context.Context, result *webhook.TestResult) ([]*graph.TestExchange, error) {
+	exchanges, err := loadersOf(ctx).exchanges(ctx, result.ID)
+	shown := make([]*graph.TestExchange, len(exchanges))
+	for i := range exchanges {
+		shown[i] = testExchange(i+1, &exchanges[i], func(ctx context.Context) (webhook.Bodies, error) {
+			return loadersOf(ctx).bodies(ctx, result.ID, i)
+		})
+	}
+	return shown, err
+}
+
+// deciding is the exchange that decided a test, which is the last; nil where
+// none was begun.
+func (r testResultResolver) deciding(ctx context.Context, result *webhook.TestResult) (*graph.TestExchange, error) {
+	exchanges, err := r.Exchanges(ctx, result)
+	if err != nil || len(exchanges) == 0 {
+		return nil, err
+	}
+	return exchanges[len(exchanges)-1], nil
+}
+
+// Outcome is how the deciding request ended.
+func (r testResultResolver) Outcome(ctx context.Context, result *webhook.TestResult) (*webhook.Outcome, error) {
+	outcome := webhook.OutcomeCanceled
+	x, err := r.deciding(ctx, result)
+	if x != nil {
+		outcome = x.Outcome
+	}
+	return &outcome, err
+}
+
+// StartedAt is when the deciding request was sent.
+func (r testResultResolver) StartedAt(ctx context.Context, result *webhook.TestResult) (*time.Time, error) {
+	x, err := r.deciding(ctx, result)
+	if x == nil {
+		return nil, err
+	}
+	return &x.StartedAt, nil
+}
+
+// DurationMs is how long the deciding answer took.
+func (r testResultResolver) DurationMs(ctx context.Context, result *webhook.TestResult) (*float64, error) {
+	x, err := r.deciding(ctx, result)
+	if x == nil {
+		return nil, err
+	}
+	return &x.DurationMs, nil
+}
+
+// Request is the deciding request.
+func (r testResultResolver) Request(ctx context.Context, result *webhook.TestResult) (*graph.HTTPRequest, error) {
+	x, err := r.deciding(ctx, result)
+	if x == nil {
+		return nil, err
+	}
+	return x.Request, nil
+}
+
+// Response is the answer to the deciding request.
+func (r testResultResolver) Response(ctx context.Context, result *webhook.TestResult) (*graph.HTTPResponse, error) {
+	x, err := r.deciding(ctx, result)
+	if x == nil {
+		return nil, err
+	}
+	return x.Response, nil
+}
+
+// Timing is where the time of the deciding request went.
+func (r testResultResolver) Timing(ctx context.Context, result *webhook.TestResult) (*graph.HTTPTiming, error) {
+	x, err := r.deciding(ctx, result)
+	if x == nil {
+		return nil, err
+	}
+	return x.Timing, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -39,11 +40,12 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 	if err != nil {
 		return nil, err
 	}
-	run, results := r.Engine.Test(ctx, w, payloads)
+	run, tests := r.test(ctx, w, payloads)
+	loadersOf(ctx).remember(run.ID, tests)
 
 	keepCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
 	defer cancel()
-	if err := r.DB.InsertTestRun(keepCtx, w.WorkspaceID, &run, results); err != nil {
+	if err := r.DB.InsertTestRun(keepCtx, w.WorkspaceID, &run, tests); err != nil {
 		return nil, err
 	}
 	if success := run.Success(); or(input.Activate, false) && success != nil && *success {
@@ -51,6 +53,16 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 	}
 	return &run, nil
 }
+
+// test sends the payloads, and leaves time to keep and answer what came of it.
+func (r *Resolver) test(ctx context.Context, w *webhook.Webhook, payloads []delivery.Payload) (webhook.TestRun, []webhook.Test) {
+	ctx, cancel := context.WithDeadlineCause(ctx, requestOf(ctx).began.Add(testTime-2*keepTime), errRequestTime)
+	defer cancel()
+	return r.Engine.Test(ctx, w, payloads)
+}
+
+// errRequestTime is why a test was cut off that stood behind another one.
+var errRequestTime = errors.New("the time for the whole request was over")
 
 // activate switches on the webhook that was tested, unless it is another by
 // now.
@@ -74,19 +86,30 @@ func (r *Resolver) target(ctx context.Context, input graph.TestWebhookInput) (*w
 		return nil, err
 	}
 	if endpoint := input.Target.Endpoint.Value(); endpoint != nil {
+		if input.Target.WebhookID.Value() != nil {
+			return nil, errTarget()
+		}
 		if or(input.Activate, false) {
 			return nil, webhook.NewError(webhook.Invalid,
 				"Only a registered webhook can be switched on. Leave `activate` out, or test a `webhookId`.", "activate")
 		}
 		w, errs := newEndpoint(workspaceID, endpoint)
-		return w, below(r.check(ctx, w, errs), "target", "endpoint")
+		return w, below(r.check(ctx, w, &webhook.Webhook{}, errs), "target", "endpoint")
 	}
 	id := or(input.Target.WebhookID, "")
+	if id == "" {
+		return nil, errTarget()
+	}
 	w, err := r.DB.Webhook(ctx, workspaceID, id)
 	if errors.Is(err, webhook.NotFound) {
 		return nil, noWebhook(id, "target", "webhookId")
 	}
 	return w, err
+}
+
+// errTarget is what @oneOf forbids; gqlgen does not see it in variables.
+func errTarget() *webhook.Error {
+	return webhook.NewError(webhook.Invalid, "Give either `webhookId` or `endpoint`.", "target")
 }
 
 // newEndpoint makes a webhook of an endpoint that is not registered: it has no
@@ -124,7 +147,7 @@ func below(err error, path ...string) error {
 
 // payloads are the event types to test, with the data to send for each.
 func payloads(ctx context.Context, w *webhook.Webhook, input graph.TestWebhookInput) ([]delivery.Payload, error) {
-	types, err := testedTypes(ctx, w, unique(input.EventNames.Value()))
+	types, err := testedTypes(ctx, w, input.EventNames.Value())
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +209,7 @@ func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*we
 		return nil, err
 	}
 	types := keep(all, func(t *webhook.EventType) bool { return w.Subscribes(t.Name) })
-	if len(names) > 0 {
+	if len(names) > 0 && len(names) <= maxTests {
 		types, err = named(w, names, all)
 	}
 	switch {
@@ -195,9 +218,9 @@ func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*we
 	case len(types) == 0:
 		return nil, webhook.NewError(webhook.UnknownEventType,
 			"No event type of the catalogue fits what this webhook subscribes to, so there is nothing to test.", "eventNames")
-	case len(types) > maxTests:
+	case max(len(types), len(names)) > maxTests:
 		return nil, webhook.NewError(webhook.TooLong,
-			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTests, len(types)), "eventNames")
+			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTests, max(len(types), len(names))), "eventNames")
 	}
 	return types, nil
 }
@@ -212,6 +235,7 @@ func named(w *webhook.Webhook, names []string, all []*webhook.EventType) (types 
 	for i, name := range names {
 		path := []string{"eventNames", strconv.Itoa(i)}
 		switch {
+		case slices.Contains(names[:i], name): // named before
 		case byName[name] == nil:
 			errs = append(errs, webhook.NewError(webhook.UnknownEventType, unknownEventType(name, all), path...))
 		case !w.Subscribes(name):

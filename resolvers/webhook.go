@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,7 +97,7 @@ func (r mutationResolver) createWebhook(ctx context.Context, input graph.CreateW
 		secret := string(w.Secret)
 		generated = &secret
 	}
-	if err := r.check(ctx, w, errs); err != nil {
+	if err := r.check(ctx, w, &webhook.Webhook{}, errs); err != nil {
 		return nil, nil, err
 	}
 	if err := r.DB.InsertWebhook(ctx, workspaceID, w); err != nil {
@@ -117,7 +118,7 @@ func newWebhook(workspaceID string, input graph.CreateWebhookInput) (*webhook.We
 		Name:            or(input.Name, webhook.DefaultName(input.URL)),
 		Description:     input.Description.Value(),
 		URL:             input.URL,
-		Events:          unique(input.Events),
+		Events:          input.Events,
 		Active:          or(input.Active, false),
 		StatusReason:    webhook.ReasonOwner,
 		StatusChangedAt: now,
@@ -141,7 +142,8 @@ func newWebhook(workspaceID string, input graph.CreateWebhookInput) (*webhook.We
 // UpdateWebhook changes the fields that are given.
 func (r mutationResolver) UpdateWebhook(ctx context.Context, input graph.UpdateWebhookInput) (*graph.UpdateWebhookPayload, error) {
 	w, err := r.changeWebhook(ctx, input.ID, input.ExpectedVersion.Value(), func(w *webhook.Webhook) error {
-		return r.check(ctx, w, applyUpdate(w, input))
+		before := *w
+		return r.check(ctx, w, &before, applyUpdate(w, input))
 	})
 	payload := &graph.UpdateWebhookPayload{Webhook: w}
 	payload.UserErrors, err = userErrors(err, "input")
@@ -153,7 +155,6 @@ func (r mutationResolver) UpdateWebhook(ctx context.Context, input graph.UpdateW
 func applyUpdate(w *webhook.Webhook, input graph.UpdateWebhookInput) (errs webhook.Errors) {
 	change(&errs, "url", input.URL, &w.URL)
 	changeList(&errs, "events", input.Events, &w.Events)
-	w.Events = unique(w.Events)
 	change(&errs, "uid", input.UID, &w.UID)
 	change(&errs, "name", input.Name, &w.Name)
 	if description, given := input.Description.ValueOK(); given {
@@ -278,26 +279,32 @@ func noWebhook(idOrUID string, path ...string) *webhook.Error {
 		fmt.Sprintf("There is no webhook with the id or uid %q in your workspace.", idOrUID), path...)
 }
 
-// check finds every mistake in a webhook, in addition to those found already.
-func (r *Resolver) check(ctx context.Context, w *webhook.Webhook, errs webhook.Errors) error {
-	if _, err := r.Engine.Client.Policy.CheckURL(w.URL); err != nil {
+// check finds every mistake in a webhook, in addition to those found already,
+// and then drops repeated events. What the network's rules and the catalogue
+// say is asked only of what was not there before: rules that became stricter
+// keep nobody from changing the rest, or from switching the webhook off.
+func (r *Resolver) check(ctx context.Context, w, before *webhook.Webhook, errs webhook.Errors) error {
+	if w.URL != before.URL || w.URL == "" {
+		_, err := r.Engine.Client.Policy.CheckURL(w.URL)
 		var mistake *webhook.Error
-		if !errors.As(err, &mistake) {
+		if errors.As(err, &mistake) {
+			errs = append(errs, webhook.NewError(mistake.Code, mistake.Message, "url"))
+		} else if err != nil {
 			return err
 		}
-		errs = append(errs, webhook.NewError(mistake.Code, mistake.Message, "url"))
 	}
 	errs = append(errs, w.Validate()...)
-	unknown, err := unknownEventTypes(ctx, w.Events)
+	unknown, err := unknownEventTypes(ctx, w.Events, before.Events)
 	if err != nil {
 		return err
 	}
+	w.Events = unique(w.Events)
 	return append(errs, unknown...).OrNil()
 }
 
 // unknownEventTypes finds the names that the catalogue does not know. Patterns
 // may run ahead of the catalogue.
-func unknownEventTypes(ctx context.Context, events []string) (errs webhook.Errors, err error) {
+func unknownEventTypes(ctx context.Context, events, before []string) (errs webhook.Errors, err error) {
 	all, err := loadersOf(ctx).catalogue()
 	if err != nil {
 		return nil, err
@@ -307,7 +314,7 @@ func unknownEventTypes(ctx context.Context, events []string) (errs webhook.Error
 		known[t.Name] = true
 	}
 	for i, name := range events[:min(len(events), webhook.MaxEvents)] { // more are refused as too many
-		if known[name] || webhook.IsPattern(name) || webhook.ValidateEventName(name) != nil {
+		if known[name] || slices.Contains(before, name) || webhook.IsPattern(name) || webhook.ValidateEventName(name) != nil {
 			continue
 		}
 		errs = append(errs, webhook.NewError(webhook.UnknownEventType, unknownEventType(name, all), "events", strconv.Itoa(i)))

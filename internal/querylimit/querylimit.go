@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -227,36 +228,41 @@ func isPage(typeName string) bool {
 // pageSize is the number of items that a connection or page was asked for.
 func (w *walk) pageSize(f *ast.Field) int {
 	for _, name := range []string{"first", "last", "pageSize"} {
-		argument := f.Arguments.ForName(name)
-		if argument == nil {
-			continue
-		}
-		value, err := argument.Value.Value(w.variables)
-		if err != nil || value == nil {
-			continue
-		}
-		if n, ok := integer(value); ok {
-			return max(n, 1)
+		if value := w.argument(f, name); value != nil {
+			return max(integer(value), 1)
 		}
 	}
 	return pageSize
 }
 
-// integer reads a number as the parser and the variables hold it.
-func integer(value any) (int, bool) {
-	switch value := value.(type) {
-	case int64:
-		return int(min(value, math.MaxInt32)), true
-	case int:
-		return min(value, math.MaxInt32), true
-	case fmt.Stringer: // json.Number
-		var n int
-		if _, err := fmt.Sscan(value.String(), &n); err == nil {
-			return min(n, math.MaxInt32), true
-		}
-		return math.MaxInt32, true
+// argument is what a field is given for an argument, or else the argument's
+// default; nil for none.
+func (w *walk) argument(f *ast.Field, name string) any {
+	var given *ast.Value
+	if definition := f.Definition.Arguments.ForName(name); definition != nil {
+		given = definition.DefaultValue
 	}
-	return 0, false
+	if argument := f.Arguments.ForName(name); argument != nil {
+		given = argument.Value
+	}
+	if given == nil {
+		return nil
+	}
+	value, err := given.Value(w.variables)
+	if err != nil {
+		return most // it is no number either
+	}
+	return value
+}
+
+// integer reads a number as the parser and the variables hold it; gqlgen takes
+// a text for a number, too. What cannot be read counts as most.
+func integer(value any) int {
+	n, err := strconv.Atoi(fmt.Sprint(value))
+	if err != nil {
+		return most
+	}
+	return min(n, most)
 }
 
 // most is where counts stop, so that they never overflow.

@@ -1,6 +1,7 @@
 package querylimit
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -58,6 +59,10 @@ func TestExcess(t *testing.T) {
 		{"every body of every page", `{ webhooks(first: 100) { nodes { testRuns(first: 25) { nodes { tests { nodes { request { body } } } } } } } }`, nil, "costs"},
 		{"size by variable", `query($n: Int) { webhooks(first: $n) { nodes { testRuns { nodes { id url status } } } } }`, map[string]any{"n": int64(50)}, ""},
 		{"size beyond all", `query($n: Int) { webhooks(first: $n) { nodes { testRuns { nodes { id url status } } } } }`, map[string]any{"n": int64(1) << 60}, "costs"},
+		{"size by a text", `query($n: Int) { webhooks(first: $n) { nodes { testRuns(first: $n) { nodes { tests(first: 1) { totalCount } } } } } }`, map[string]any{"n": "100"}, "costs"},
+		{"size by a fraction", `query($n: Int) { webhooks(first: $n) { totalCount } }`, map[string]any{"n": json.Number("1e9")}, "costs"},
+		{"size by default", `{ webhooks(first: 100) { nodes { testRuns(first: 1) { nodes { tests { totalCount } } } } } }`, nil, ""},
+		{"size by default of what is costly", `{ webhooks(first: 100) { nodes { testRuns(first: 1) { nodes { tests { nodes { id message } } } } } } }`, nil, "costs"},
 		{"30 aliases", "{ eventTypes {" + aliases(30) + "} }", nil, ""},
 		{"31 aliases", "{ eventTypes {" + aliases(31) + "} }", nil, "aliases"},
 		{"20 roots", roots(20), nil, ""},

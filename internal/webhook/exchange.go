@@ -1,6 +1,9 @@
 package webhook
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Exchange is one HTTP request and what became of it. A receiver that fails is
 // an exchange with another outcome, never an error.
@@ -59,7 +62,16 @@ type Request struct {
 	// Headers are in the order sent.
 	Headers []Header
 	Body    []byte
+	// BodySize is the length of Body, also where Body is left out (see Bodies).
+	BodySize int
 }
+
+// Bodies are those of an exchange. They can be large, so exchanges are listed
+// without them.
+type Bodies struct{ Request, Response []byte }
+
+// LoadBodies reads the bodies of an exchange that was listed without them.
+type LoadBodies func(context.Context) (Bodies, error)
 
 // Response is an answer as far as it was read.
 type Response struct {

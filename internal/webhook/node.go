@@ -8,3 +8,6 @@ func (*Webhook) IsNode() {}
 
 // IsNode marks the type as one that node(id) finds.
 func (*TestRun) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*TestResult) IsNode() {}

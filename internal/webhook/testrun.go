@@ -51,18 +51,26 @@ type TestResult struct {
 	Verdict  Verdict
 	// Message is the outcome in one sentence, with what to mend where it failed.
 	Message string
-	// Exchanges are the requests of the test and their answers, in order; none
-	// where the run was cut off before the test began.
+}
+
+// Success says whether the endpoint did what it must; nil where the test did
+// not apply.
+func (r *TestResult) Success() *bool { return r.Verdict.Success() }
+
+// Test is a result with its exchanges: the requests and their answers, in
+// order; none where the run was cut off before the test began.
+type Test struct {
+	TestResult
 	Exchanges []Exchange
 }
 
 // Outcome is how the deciding request ended, which is the last one; CANCELED
 // where none was begun.
-func (r *TestResult) Outcome() Outcome {
-	if len(r.Exchanges) == 0 {
+func (t *Test) Outcome() Outcome {
+	if len(t.Exchanges) == 0 {
 		return OutcomeCanceled
 	}
-	return r.Exchanges[len(r.Exchanges)-1].Outcome
+	return t.Exchanges[len(t.Exchanges)-1].Outcome
 }
 
 // Verdict is the judgement of a test.

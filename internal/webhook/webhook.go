@@ -184,7 +184,7 @@ func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 // DefaultName is the name of a webhook that was given none: its URL's host.
 func DefaultName(rawURL string) string {
-	if u, err := url.Parse(rawURL); err == nil && u.Host != "" {
+	if u, err := url.Parse(rawURL); err == nil && u.Host != "" && len(u.Host) <= 256 {
 		return u.Host
 	}
 	return "webhook"
