@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz generate check tidy graphiql check-graphiql test-graphiql test-graphql-http
+.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -28,6 +28,10 @@ fuzz: ## try each fuzz target for FUZZTIME (default 10s)
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} $$pkg; \
 		done; \
 	done
+
+bench: ## print the figures of the docs; BENCH picks some by name
+	@sh db/embedded/install.sh
+	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-3s} . ./delivery ./internal/... ./db/embedded
 
 generate: ## make graph/ from schema.graphqls, and the generated docs
 	$(GO) generate ./graph

@@ -199,7 +199,11 @@ func (s *scenario) json(ts *testscript.TestScript, args []string) {
 	for _, step := range strings.Split(args[0], ".") {
 		switch at := value.(type) {
 		case map[string]any:
-			value = at[step]
+			member, ok := at[step]
+			if !ok {
+				ts.Fatalf("%s: there is no %s", args[0], step)
+			}
+			value = member
 		case []any:
 			i, err := strconv.Atoi(step)
 			ts.Check(err)

@@ -10,9 +10,7 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// TestUserErrorsCoverTheCodes goes through the schema's codes, so that none is
-// left without a sentence when it comes alone.
-func TestUserErrorsCoverTheCodes(t *testing.T) {
+func TestUserErrors(t *testing.T) {
 	t.Parallel()
 	for code := range sentences {
 		list, err := userErrors(fmt.Errorf("wrapped: %w", code), "input")

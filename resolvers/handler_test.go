@@ -1,6 +1,8 @@
 package resolvers
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,5 +38,30 @@ func TestHideSchema(t *testing.T) {
 	}
 	if a, _ := hidden.ask(t, `{ __typename eventTypes { name } }`, nil); len(a.Errors) > 0 {
 		t.Errorf("a document that fits the schema: %+v", a.Errors)
+	}
+}
+
+// TestIntrospection reads the schema with the queries of those that need it:
+// GraphiQL's, graphql-js's own, which most tools send, and the older one that
+// Relay's tools and others still do.
+func TestIntrospection(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	files, err := filepath.Glob("testdata/introspection/*.graphql")
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		document, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Schema struct{ Types []struct{ Name string } } `json:"__schema"`
+		}
+		b.must(t, string(document), nil, &got)
+		if len(got.Schema.Types) < 40 {
+			t.Errorf("%s: %d types", file, len(got.Schema.Types))
+		}
 	}
 }

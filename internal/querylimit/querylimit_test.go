@@ -78,14 +78,50 @@ func TestExcess(t *testing.T) {
 	}
 }
 
-// TestIntrospectionPasses lets the query of GraphiQL and graphql-js through.
-func TestIntrospectionPasses(t *testing.T) {
-	t.Parallel()
-	document, err := os.ReadFile("testdata/introspection.graphql")
-	if err != nil {
-		t.Fatal(err)
+// inlined is a selection set with the fragments in the place of their spreads,
+// as one who keeps no memory of fragments would count it; left is how many
+// selections it may still grow by.
+func inlined(set ast.SelectionSet, left *int) (out ast.SelectionSet) {
+	for _, selection := range set {
+		if *left--; *left < 0 {
+			return nil
+		}
+		switch selection := selection.(type) {
+		case *ast.Field:
+			field := *selection
+			field.SelectionSet = inlined(selection.SelectionSet, left)
+			out = append(out, &field)
+		case *ast.InlineFragment:
+			out = append(out, inlined(selection.SelectionSet, left)...)
+		case *ast.FragmentSpread:
+			out = append(out, inlined(selection.Definition.SelectionSet, left)...)
+		}
 	}
-	if got := excess(t, string(document), nil); got != "" {
-		t.Errorf("introspection: %s", got)
-	}
+	return out
+}
+
+// FuzzSelections counts what passes validation: a fragment that is counted once
+// and remembered costs what it costs where it is written out.
+func FuzzSelections(f *testing.F) {
+	schema := load(f)
+	f.Add("{ webhooks(first: 5) { ...a ...a } } fragment a on WebhookConnection { ...b ...b } fragment b on WebhookConnection { totalCount }", `{}`)
+	f.Add("query($n: Int) { webhooks(last: $n) { nodes { eventTypes { name } } } __type(name: \"Webhook\") { fields { name } } }", `{"n": "7"}`)
+	f.Add("mutation { testWebhook(input: {target: {webhookId: \"a\"}}) { testRun { tests { edges { node { request { body } } } } } } }", `{"n": null}`)
+	f.Fuzz(func(t *testing.T, document, variables string) {
+		doc, err := gqlparser.LoadQueryWithRules(schema, document, nil)
+		var values map[string]any
+		if err != nil || len(doc.Operations) == 0 || len(document) > 4096 || json.Unmarshal([]byte(variables), &values) != nil {
+			return
+		}
+		w := walk{variables: values, known: make(map[string]size)}
+		set := doc.Operations[0].SelectionSet
+		got := w.selections(set)
+		if got.cost < 1 || got.cost > most || got.introspectionCost < 0 || got.depth < 1 || got.fields < 1 {
+			t.Errorf("%q counts %+v", document, got)
+		}
+		left := 10_000
+		if plain := inlined(set, &left); left >= 0 && w.selections(plain) != got {
+			t.Errorf("%q counts %+v, written out %+v", document, got, w.selections(plain))
+		}
+	})
 }
