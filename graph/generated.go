@@ -260,7 +260,7 @@ type HttpRequestResolver interface {
 	Curl(ctx context.Context, obj *HTTPRequest) (string, error)
 }
 type HttpResponseResolver interface {
-	Body(ctx context.Context, obj *HTTPResponse) (string, error)
+	Body(ctx context.Context, obj *HTTPResponse) (*string, error)
 }
 type MutationResolver interface {
 	CreateWebhook(ctx context.Context, input CreateWebhookInput) (*CreateWebhookPayload, error)
@@ -1296,15 +1296,15 @@ HookQL: webhooks with a test for each event, over GraphQL.
 reads or changes lies in one workspace; an object of another is answered like one that does not exist.
 
 **Mistakes.** A mutation's payload lists in ` + "`" + `userErrors` + "`" + ` what the caller can mend, each with a code, a sentence and the
-path to the field; then its object is ` + "`" + `null` + "`" + ` and nothing was changed. Top-level errors carry ` + "`" + `extensions.code` + "`" + `:
-` + "`" + `BAD_REQUEST` + "`" + `, ` + "`" + `BAD_USER_INPUT` + "`" + `, ` + "`" + `UNAUTHENTICATED` + "`" + `, ` + "`" + `GRAPHQL_VALIDATION_FAILED` + "`" + `, ` + "`" + `GRAPHQL_PARSE_FAILED` + "`" + `,
+path to the field; then its object is ` + "`" + `null` + "`" + ` and nothing was changed (` + "`" + `testWebhook` + "`" + ` says where it is otherwise). Top-level errors carry ` + "`" + `extensions.code` + "`" + `:
+` + "`" + `BAD_REQUEST` + "`" + `, ` + "`" + `BAD_USER_INPUT` + "`" + `, ` + "`" + `UNAUTHENTICATED` + "`" + `, ` + "`" + `FORBIDDEN` + "`" + `, ` + "`" + `GRAPHQL_VALIDATION_FAILED` + "`" + `, ` + "`" + `GRAPHQL_PARSE_FAILED` + "`" + `,
 ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, ` + "`" + `TIMEOUT` + "`" + ` or ` + "`" + `INTERNAL_SERVER_ERROR` + "`" + `.
 
 **Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 64 KiB, 1,000 tokens,
 60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and
 60 seconds a run; 10 seconds a request, 75 where it tests a webhook. An operation costs at most 10,000: a field costs 1,
 a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is
-given), any other list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before
+given), any other list by 10. An answer holds at most 16 MiB of such bodies. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before
 anything is run.
 
 **Growth.** What is here stays. Fields, arguments and enum values are added; treat an unknown enum value as you would a
@@ -1321,7 +1321,10 @@ scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-ti
 """An absolute ` + "`" + `http` + "`" + ` or ` + "`" + `https` + "`" + ` URL without user info or fragment, at most 2,048 characters. As an input any text is taken; a wrong one is a user error."""
 scalar URL @specifiedBy(url: "https://url.spec.whatwg.org/")
 
-"""Any JSON value."""
+"""
+Any JSON value. Given whole as a variable, it is kept member by member and digit by digit; numbers of a literal in the
+document, or of a variable inside one, are read as 64-bit numbers.
+"""
 scalar JSON @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259")
 
 # ---------------------------------------------------------------- entry points
@@ -1371,7 +1374,7 @@ type Query {
   ): TestRun
 }
 
-"""Everything that can be changed. Mistakes a caller can mend come back as ` + "`" + `userErrors` + "`" + `; then the object field is ` + "`" + `null` + "`" + ` and nothing was changed."""
+"""Everything that can be changed. Mistakes a caller can mend come back as ` + "`" + `userErrors` + "`" + `, at most 50; then the object field is ` + "`" + `null` + "`" + ` and nothing was changed, unless the field says otherwise."""
 type Mutation {
   """Registers a webhook."""
   createWebhook(
@@ -1391,7 +1394,10 @@ type Mutation {
     input: DeleteWebhookInput!
   ): DeleteWebhookPayload
 
-  """Sends test events to a webhook and reports the outcome of each. Tests change nothing else and are never retried."""
+  """
+  Sends test events to a webhook and reports the outcome of each. Tests change nothing else and are never retried. Where
+  ` + "`" + `activate` + "`" + ` fails because the webhook was changed meanwhile, the run comes besides the error.
+  """
   testWebhook(
     """What to test."""
     input: TestWebhookInput!
@@ -1424,7 +1430,7 @@ type UserError {
   message: String!
   """What is wrong, for programs."""
   code: UserErrorCode!
-  """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `null` + "`" + ` when no one field is to blame."""
+  """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `["input"]` + "`" + ` when no one field is to blame."""
   field: [String!]
 }
 
@@ -1497,7 +1503,7 @@ type HttpResponse {
   """The headers, sorted by name."""
   headers: [HttpHeader!]!
   """The start of the body as text, at most 16 KiB; bytes that are not UTF-8 are replaced."""
-  body: String!
+  body: String
   """Whether ` + "`" + `body` + "`" + ` was cut."""
   bodyTruncated: Boolean!
 }
@@ -1827,7 +1833,7 @@ input TestEndpointInput {
 input TestPayloadInput {
   """The event type."""
   eventName: String!
-  """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `."""
+  """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB."""
   data: JSON!
 }
 
@@ -3482,11 +3488,11 @@ func (ec *executionContext) _HttpResponse_body(ctx context.Context, field graphq
 			return ec.Resolvers.HttpResponse().Body(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
 		},
 		true,
-		true,
+		false,
 	)
 }
 func (ec *executionContext) fieldContext_HttpResponse_body(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
@@ -8560,7 +8566,7 @@ func (ec *executionContext) _HttpResponse(ctx context.Context, sel ast.Selection
 					}
 				}()
 				res = ec._HttpResponse_body(ctx, field, obj)
-				if res == graphql.Null {
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res

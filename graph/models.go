@@ -111,7 +111,7 @@ type HTTPResponse struct {
 	// The headers, sorted by name.
 	Headers []*webhook.Header `json:"headers"`
 	// The start of the body as text, at most 16 KiB; bytes that are not UTF-8 are replaced.
-	Body string `json:"body"`
+	Body *string `json:"body,omitempty"`
 	// Whether `body` was cut.
 	BodyTruncated bool               `json:"bodyTruncated"`
 	LoadBodies    webhook.LoadBodies `json:"-"`
@@ -133,7 +133,7 @@ type HTTPTiming struct {
 	ConnectionReused bool `json:"connectionReused"`
 }
 
-// Everything that can be changed. Mistakes a caller can mend come back as `userErrors`; then the object field is `null` and nothing was changed.
+// Everything that can be changed. Mistakes a caller can mend come back as `userErrors`, at most 50; then the object field is `null` and nothing was changed, unless the field says otherwise.
 type Mutation struct {
 }
 
@@ -195,7 +195,7 @@ type TestExchange struct {
 type TestPayloadInput struct {
 	// The event type.
 	EventName string `json:"eventName"`
-	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`.
+	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB.
 	Data json.RawMessage `json:"data"`
 }
 
@@ -325,7 +325,7 @@ type UserError struct {
 	Message string `json:"message"`
 	// What is wrong, for programs.
 	Code webhook.Code `json:"code"`
-	// The path to the wrong input field, such as `["input", "events", "0"]`; `null` when no one field is to blame.
+	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
 }
 

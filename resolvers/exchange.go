@@ -78,12 +78,13 @@ func (r httpRequestResolver) Curl(ctx context.Context, request *graph.HTTPReques
 }
 
 // Body is a response's body as text.
-func (r httpResponseResolver) Body(ctx context.Context, response *graph.HTTPResponse) (string, error) {
+func (r httpResponseResolver) Body(ctx context.Context, response *graph.HTTPResponse) (*string, error) {
 	bodies, err := response.LoadBodies(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return strings.ToValidUTF8(string(bodies.Response), "\uFFFD"), requestOf(ctx).spend(len(bodies.Response))
+	text := strings.ToValidUTF8(string(bodies.Response), "\uFFFD")
+	return &text, requestOf(ctx).spend(len(bodies.Response))
 }
 
 func requestBody(ctx context.Context, request *graph.HTTPRequest) ([]byte, error) {
