@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"net/netip"
+	"net/url"
 	"testing"
 )
 
@@ -54,29 +55,43 @@ func last(block netip.Prefix) netip.Addr {
 	return addr
 }
 
-// Whatever the address, the guard refuses what it must, in each of its spellings.
-func FuzzPublic(f *testing.F) {
+// ipv4Inside are the ways to write an IPv4 address in an IPv6 one, but for the
+// mapped form, which is the IPv4 address itself.
+var ipv4Inside = []netip.Prefix{
+	netip.MustParsePrefix("::/96"),           // compatible
+	netip.MustParsePrefix("::ffff:0:0:0/96"), // SIIT
+	netip.MustParsePrefix("64:ff9b::/96"),    // NAT64
+	netip.MustParsePrefix("64:ff9b:1::/48"),  // local NAT64
+	netip.MustParsePrefix("2001::/32"),       // Teredo
+	netip.MustParsePrefix("2002::/16"),       // 6to4
+}
+
+// Whatever the address, the safe policy permits none that Go knows for
+// something else than an ordinary host, and judges its spellings alike.
+func FuzzCheckAddr(f *testing.F) {
 	for _, line := range corpus(f, "addresses.csv", 3) {
-		bytes := netip.MustParseAddr(line[0]).As16()
-		f.Add(bytes[:])
+		f.Add(netip.MustParseAddr(line[0]).AsSlice())
 	}
+	for _, block := range special() {
+		f.Add(block.Addr().AsSlice())
+		f.Add(last(block).AsSlice())
+	}
+	u := &url.URL{Scheme: "https", Host: "receiver.example"}
+	permits := func(addr netip.Addr) bool { return (&Policy{}).checkAddr(addr, u) == nil }
 	f.Fuzz(func(t *testing.T, bytes []byte) {
-		if len(bytes) < 16 {
+		addr, ok := netip.AddrFromSlice(bytes)
+		if !ok {
 			return
 		}
-		addr := netip.AddrFrom16([16]byte(bytes))
 		plain := addr.Unmap()
-		if public(addr) != public(plain) {
-			t.Errorf("%s and %s are not judged alike", addr, plain)
+		if mapped := netip.AddrFrom16(plain.As16()); permits(addr) != permits(plain) || permits(mapped) != permits(plain) {
+			t.Errorf("%s, %s and %s are not judged alike", addr, plain, mapped)
 		}
-		v4 := netip.AddrFrom4([4]byte(bytes[12:]))
-		if mapped := netip.AddrFrom16(v4.As16()); public(mapped) != public(v4) {
-			t.Errorf("%s and %s are not judged alike", mapped, v4)
+		if permits(plain.WithZone("1")) && plain.Is6() {
+			t.Errorf("%s is permitted with a zone", plain)
 		}
-		for _, addr := range []netip.Addr{plain, v4} {
-			if public(addr) && (!addr.IsGlobalUnicast() || addr.IsPrivate() || contains(special(), addr) || addr.Is6() && addr.As16()[0]>>5 != 1) {
-				t.Errorf("public(%s) = true, want false", addr)
-			}
+		if permits(plain) && (!plain.IsGlobalUnicast() || plain.IsPrivate() || contains(special(), plain) || contains(ipv4Inside, plain) || plain.Is6() && plain.As16()[0]>>5 != 1) {
+			t.Errorf("%s is permitted", plain)
 		}
 	})
 }

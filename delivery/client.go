@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -12,14 +14,16 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// Limits of one exchange, besides the deadline that the caller sets
-// (safety.md §5 has the reasons).
+// Limits of one exchange, besides the deadline that the caller sets;
+// docs/security.md tells them to operators.
 const (
 	maxConnect  = 5 * time.Second        // to one address
 	headStart   = 250 * time.Millisecond // of an address before the next one (RFC 8305 §5)
 	maxDials    = 8                      // addresses of a name that are tried
 	maxTLS      = 5 * time.Second        // for the handshake
+	maxHello    = 64 << 10               // bytes of the receiver's part in it; crypto/tls would keep 256 KiB
 	maxHead     = 32 << 10               // bytes of status line and headers, interim answers included
+	maxLines    = 128                    // lines of the same: many short ones cost far more to keep than their bytes
 	maxInterim  = 5                      // answers 1xx before the real one
 	maxBody     = 64 << 10               // bytes of the body that are read
 	maxKeptBody = 16 << 10               // bytes of the body that are recorded
@@ -53,6 +57,9 @@ type Client struct {
 // the answer and is about the body.
 func (c *Client) send(ctx context.Context, r *request) (*webhook.Response, webhook.Timing, error) {
 	var timing webhook.Timing
+	if err := checkHeaders(r); err != nil {
+		return nil, timing, err
+	}
 	begin := time.Now()
 	answer, err := c.exchange(ctx, r, &timing)
 	timing.Total = time.Since(begin)
@@ -71,13 +78,13 @@ func (c *Client) exchange(ctx context.Context, r *request, timing *webhook.Timin
 	// A TLS connection is closed below its closing alert, which a receiver
 	// that reads nothing could hold up; HTTP's own framing ends the answer.
 	defer conn.Close()
-	defer interrupt(ctx, conn)()
 	stream := conn
 	if r.url.Scheme == "https" {
 		if stream, err = c.handshake(ctx, conn, r.url, timing); err != nil {
 			return nil, err
 		}
 	}
+	defer interrupt(ctx, conn)() // not before: crypto/tls interrupts the handshake itself
 	return roundTrip(ctx, conn, stream, r, timing)
 }
 
@@ -86,7 +93,8 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, u *url.URL, timin
 	begin := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTLS, overdue(maxTLS))
 	defer cancel()
-	secure := tls.Client(conn, &tls.Config{
+	short := &limited{conn, maxHello}
+	secure := tls.Client(short, &tls.Config{
 		ServerName: u.Hostname(),
 		RootCAs:    c.RootCAs,
 		MinVersion: tls.VersionTLS12,
@@ -95,8 +103,24 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn, u *url.URL, timin
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, fail(ctx, phaseTLS, err)
 	}
+	short.left = math.MaxInt
 	timing.TLS = time.Since(begin)
 	return secure, nil
+}
+
+// limited is a connection from which only so many bytes can be read.
+type limited struct {
+	net.Conn
+	left int
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left == 0 {
+		return 0, fmt.Errorf("the receiver's part in the handshake is larger than %d KiB", maxHello>>10)
+	}
+	n, err := l.Conn.Read(p[:min(len(p), l.left)])
+	l.left -= n
+	return n, err
 }
 
 // interrupt makes what is read from and written to conn fail once ctx is done.

@@ -101,6 +101,21 @@ func TestLookupFails(t *testing.T) {
 	}
 }
 
+// A name server that never answers costs the time limit, and no more.
+func TestLookupWithoutEnd(t *testing.T) {
+	t.Parallel()
+	e := &Engine{Client: Client{Lookup: func(ctx context.Context, _ string) ([]netip.Addr, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}}
+	w := postWebhook("https://receiver.example/")
+	w.TimeoutMs = 100
+	x, _ := e.attempt(t.Context(), w, testMessage())
+	if x.Outcome != webhook.OutcomeTimedOut || x.Detail != "the host name was not resolved within 0.1 s" {
+		t.Errorf("got %s (%s), want TIMED_OUT (… not resolved …)", x.Outcome, x.Detail)
+	}
+}
+
 // localhost needs no name server, and reaches a receiver on either of its addresses.
 func TestLocalhost(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package delivery
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net"
@@ -59,12 +60,18 @@ func testMessage() *Message {
 // peer is a receiver that speaks whatever it is told to.
 type peer struct {
 	net.Listener
-	arrivals atomic.Int64
+	connections atomic.Int64 // that were taken
+	arrivals    atomic.Int64 // requests that were read whole
+	// roots are the authorities by which its certificate is good; nil: it
+	// speaks no TLS.
+	roots *x509.CertPool
+	// large: what is sent to it is more than the kernel holds.
+	large bool
 }
 
 // listen starts a peer on loopback that hands each connection to serve, and
 // closes it after that. The test waits for all of them at its end.
-func listen(t *testing.T, serve func(net.Conn)) *peer {
+func listen(t testing.TB, serve func(net.Conn)) *peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,6 +85,7 @@ func listen(t *testing.T, serve func(net.Conn)) *peer {
 			if err != nil {
 				return
 			}
+			p.connections.Add(1)
 			served.Go(func() {
 				defer conn.Close()
 				serve(conn)
@@ -93,12 +101,20 @@ func listen(t *testing.T, serve func(net.Conn)) *peer {
 
 // listenHTTP starts a peer that reads each request whole, counts it, and then
 // answers by answer.
-func listenHTTP(t *testing.T, answer func(net.Conn)) *peer {
+func listenHTTP(t testing.TB, answer func(net.Conn)) *peer {
+	t.Helper()
+	return listenOver(t, func(conn net.Conn) net.Conn { return conn }, answer)
+}
+
+// listenOver is listenHTTP for requests that come over another protocol.
+func listenOver(t testing.TB, over func(net.Conn) net.Conn, answer func(net.Conn)) *peer {
 	t.Helper()
 	var p *peer
 	ready := make(chan struct{}) // closed once p is set
 	p = listen(t, func(conn net.Conn) {
 		<-ready
+		conn = over(conn)
+		defer conn.Close()
 		r, err := http.ReadRequest(bufio.NewReader(conn))
 		if err != nil {
 			return
@@ -113,22 +129,22 @@ func listenHTTP(t *testing.T, answer func(net.Conn)) *peer {
 	return p
 }
 
-// listenDeaf starts a peer that writes text and reads nothing.
-func listenDeaf(t *testing.T, text string) *peer {
+// closedPort is where nobody listens: a client's end of a connection, so that
+// no other test gets it.
+func closedPort(t *testing.T) netip.AddrPort {
 	t.Helper()
-	over := make(chan struct{}) // closed at the end of the test
-	p := listen(t, func(conn net.Conn) {
-		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
-		io.WriteString(conn, text)
-		<-over
-	})
-	t.Cleanup(func() { close(over) })
-	return p
+	conn, err := net.Dial("tcp", listen(t, holds("")).Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().(*net.TCPAddr).AddrPort()
 }
 
 // says is an answer that writes text and closes.
 func says(text string) func(net.Conn) {
-	return func(conn net.Conn) { io.WriteString(conn, text) }
+	answer := []byte(text)
+	return func(conn net.Conn) { conn.Write(answer) }
 }
 
 // holds is an answer that writes text and then waits for the other side to go.
@@ -139,7 +155,14 @@ func holds(text string) func(net.Conn) {
 	}
 }
 
-func (p *peer) url() string { return "http://" + p.Addr().String() + "/hooks" }
+// url is where p takes webhooks. A certificate is for receiver.example.
+func (p *peer) url() string {
+	if p.roots == nil {
+		return "http://" + p.Addr().String() + "/hooks"
+	}
+	_, port, _ := net.SplitHostPort(p.Addr().String())
+	return "https://receiver.example:" + port + "/hooks"
+}
 
 // try makes one attempt at w.
 func try(t *testing.T, w *webhook.Webhook) webhook.Exchange {

@@ -46,11 +46,10 @@ func sentence(x *webhook.Exchange, advice string) string {
 }
 
 func delivered(x *webhook.Exchange) string {
-	text := fmt.Sprintf("Answered %s in %s.", statusLine(x.Response), millis(x.Timing.Total))
 	if x.Detail != "" {
-		text += " But " + x.Detail + ": complete the body, or send none."
+		return "Answered " + statusLine(x.Response) + ". But " + x.Detail + ": complete the body, or send none."
 	}
-	return text
+	return fmt.Sprintf("Answered %s in %s.", statusLine(x.Response), millis(x.Timing.Total))
 }
 
 func refused(where, detail string) string {
@@ -116,9 +115,11 @@ func header(r *webhook.Response, name string) string {
 	return ""
 }
 
-// shorten keeps a receiver's text from drowning our own.
+// shorten keeps a receiver's text from drowning our own: it is cut, and its
+// spaces and tabs are one space each.
 func shorten(s string) string {
 	const most = 200
+	s = strings.Join(strings.Fields(s), " ")
 	if len(s) <= most {
 		return s
 	}

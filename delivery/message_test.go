@@ -27,7 +27,7 @@ func TestSentence(t *testing.T) {
 	}{
 		{"delivered", "", answer(200, "OK"), nil, "Answered 200 OK in 12 ms."},
 		{"no reason phrase", "", answer(202, ""), nil, "Answered 202 Accepted in 12 ms."},
-		{"body broke off", "", answer(200, "OK"), &failure{phaseBody, syscall.ECONNRESET}, "Answered 200 OK in 12 ms. But connection reset by peer in the middle of the answer's body: complete the body"},
+		{"body broke off", "", answer(200, "OK"), &failure{phaseBody, syscall.ECONNRESET}, "Answered 200 OK. But connection reset by peer in the middle of the answer's body: complete the body"},
 		{"400", "", answer(400, "Bad Request"), nil, "Answered 400 Bad Request. The receiver could not read the request"},
 		{"401", "", answer(401, "Unauthorized"), nil, "verifies the signature with this webhook's secret"},
 		{"403", "", answer(403, "Forbidden"), nil, "verifies the signature"},

@@ -16,6 +16,7 @@ func TestCheckURL(t *testing.T) {
 		plain = Policy{AllowHTTP: true}
 		dev   = Policy{Loopback: true, Own: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080")}}
 		lan   = Policy{Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("0.0.0.0/0")}}
+		ports = Policy{Ports: []uint16{25, 6666}}
 		own   = Policy{Own: []netip.AddrPort{netip.MustParseAddrPort("93.184.216.34:443")}}
 	)
 	const ok = webhook.Code("")
@@ -33,6 +34,10 @@ func TestCheckURL(t *testing.T) {
 		{"public IPv6", &safe, "https://[2606:4700:4700::1111]:8443/", ok},
 		{"braces in the query", &safe, "https://example.com/?q={a}[1]", ok},
 		{"longest", &safe, "https://example.com/" + strings.Repeat("a", maxURL-20), ok},
+
+		{"a refused port that is permitted", &ports, "https://example.com:6666/", ok},
+		{"another refused port", &ports, "https://example.com:6667/", webhook.BlockedAddress},
+		{"a permitted port of a refused address", &ports, "https://10.0.0.1:25/", webhook.BlockedAddress},
 
 		{"empty", &safe, "", webhook.InvalidURL},
 		{"too long", &safe, "https://example.com/" + strings.Repeat("a", maxURL-19), webhook.InvalidURL},

@@ -103,10 +103,10 @@ func TestRebinding(t *testing.T) {
 	if lookups != all || delivered+blocked != all || int(receiver.arrivals.Load()) != delivered {
 		t.Errorf("%d attempts: %d lookups, %d delivered, %d blocked, %d arrived; want one lookup and one end of each", all, lookups, delivered, blocked, receiver.arrivals.Load())
 	}
-	if n := trap.arrivals.Load(); n != 0 {
+	if n := trap.connections.Load(); n != 0 {
 		t.Errorf("%d connections to the sentinel", n)
 	}
-	t.Logf("rebinding: %d attempts, %d delivered outside, %d blocked, %d connections to the sentinel", all, delivered, blocked, trap.arrivals.Load())
+	t.Logf("rebinding: %d attempts, %d delivered outside, %d blocked, %d connections to the sentinel", all, delivered, blocked, trap.connections.Load())
 }
 
 // attemptMany makes n attempts at a URL and counts their outcomes.

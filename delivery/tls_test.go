@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"io"
 	"math/big"
 	"net"
 	"strings"
@@ -23,11 +22,12 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) authority {
+func newAuthority(t testing.TB) authority {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "test authority"},
+		DNSNames:              []string{"receiver.example"}, // for it to show its own certificate
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(time.Hour),
 		IsCA:                  true,
@@ -45,7 +45,7 @@ func newAuthority(t *testing.T) authority {
 	return a
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -55,7 +55,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // issue makes a certificate for name that is valid until end.
-func (a authority) issue(t *testing.T, name string, end time.Time) tls.Certificate {
+func (a authority) issue(t testing.TB, name string, end time.Time) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -78,69 +78,43 @@ func (a authority) pool() *x509.CertPool {
 	return pool
 }
 
-// secure lets a peer speak TLS before it answers with text.
-func secure(config *tls.Config, text string) func(net.Conn) {
-	return func(conn net.Conn) {
-		conn = tls.Server(conn, config)
-		buf := make([]byte, 64<<10)
-		if _, err := conn.Read(buf); err == nil {
-			io.WriteString(conn, text)
-		}
-		conn.Close()
-	}
+// listenTLS is listenHTTP over TLS, trusted by roots.
+func listenTLS(t testing.TB, roots *x509.CertPool, config *tls.Config, answer func(net.Conn)) *peer {
+	t.Helper()
+	p := listenOver(t, func(conn net.Conn) net.Conn { return tls.Server(conn, config) }, answer)
+	p.roots = roots
+	return p
 }
 
-func TestTLS(t *testing.T) {
-	t.Parallel()
-	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-	ours, stranger := newAuthority(t), newAuthority(t)
-	soon := time.Now().Add(time.Hour)
-	good := ours.issue(t, "receiver.example", soon)
-	with := func(cert tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{cert}} }
-	old := with(good)
-	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-	wantsClient := with(good)
-	wantsClient.ClientAuth = tls.RequireAnyClientCert
-	wantsClient12 := wantsClient.Clone()
-	wantsClient12.MaxVersion = tls.VersionTLS12
-	for _, test := range []struct {
-		name    string
-		serve   func(net.Conn)
-		outcome webhook.Outcome
-		detail  string
-	}{
-		{"good", secure(with(good), ok), webhook.OutcomeDelivered, ""},
-		{"expired", secure(with(ours.issue(t, "receiver.example", time.Date(2021, 3, 4, 0, 0, 0, 0, time.UTC))), ok),
-			webhook.OutcomeTLSFailed, "the certificate is valid from 2020-01-02 to 2021-03-04 only"},
-		{"for another name", secure(with(ours.issue(t, "other.example", soon)), ok),
-			webhook.OutcomeTLSFailed, "the certificate is not for receiver.example"},
-		{"unknown authority", secure(with(stranger.issue(t, "receiver.example", soon)), ok),
-			webhook.OutcomeTLSFailed, "the certificate is signed by an unknown authority"},
-		{"TLS 1.1", secure(old, ok), webhook.OutcomeTLSFailed, "the receiver refused the handshake: protocol version not supported"},
-		{"wants our certificate", secure(wantsClient, ok), webhook.OutcomeTLSFailed, "the receiver refused the handshake: certificate required"},
-		{"wants our certificate, TLS 1.2", secure(wantsClient12, ok), webhook.OutcomeTLSFailed, "the receiver refused the handshake: handshake failure"},
-		{"plain HTTP", says("HTTP/1.1 400 Bad Request\r\n\r\n"), webhook.OutcomeTLSFailed, "the receiver does not speak TLS on this port"},
-		{"closes", func(conn net.Conn) { conn.Read(make([]byte, 4096)) }, webhook.OutcomeTLSFailed, "connection closed by the receiver during the TLS handshake"},
-		{"resets", func(conn net.Conn) {
-			conn.Read(make([]byte, 4096))
-			conn.(*net.TCPConn).SetLinger(0)
-		}, webhook.OutcomeTLSFailed, "connection reset by peer during the TLS handshake"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			p := listen(t, test.serve)
-			_, port, _ := net.SplitHostPort(p.Addr().String())
-			e := devEngine()
-			e.Client.RootCAs, e.Client.Lookup = ours.pool(), answers("127.0.0.1")
-			x, _ := e.attempt(t.Context(), postWebhook("https://receiver.example:"+port+"/hooks"), testMessage())
-			if x.Outcome != test.outcome || x.Detail != test.detail {
-				t.Errorf("got %s (%s), want %s (%s)", x.Outcome, x.Detail, test.outcome, test.detail)
-			}
-			if test.outcome == webhook.OutcomeDelivered && x.Timing.TLS <= 0 {
-				t.Errorf("the handshake took %s", x.Timing.TLS)
-			}
-		})
-	}
+// own is the authority's certificate, signed by itself.
+func (a authority) own() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{a.cert.Raw}, PrivateKey: a.key}
+}
+
+// with is a TLS server that shows a certificate.
+func with(cert tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{cert}}
+}
+
+// upTo is one that speaks TLS up to a version.
+func upTo(version uint16, cert tls.Certificate) *tls.Config {
+	config := with(cert)
+	config.MinVersion, config.MaxVersion = tls.VersionTLS10, version
+	return config
+}
+
+// asking is one that wants the client's certificate too.
+func asking(version uint16, cert tls.Certificate) *tls.Config {
+	config := upTo(version, cert)
+	config.ClientAuth = tls.RequireAnyClientCert
+	return config
+}
+
+// speaking is one that speaks a single protocol over TLS.
+func speaking(protocol string, cert tls.Certificate) *tls.Config {
+	config := with(cert)
+	config.NextProtos = []string{protocol}
+	return config
 }
 
 // Go's server tells who speaks plain HTTP to it so in an answer; others send an alert.
@@ -152,7 +126,7 @@ func TestPlainHTTPToATLSPort(t *testing.T) {
 		t.Errorf("after an answer: %s", got)
 	}
 	cert := newAuthority(t).issue(t, "receiver.example", time.Now().Add(time.Hour))
-	p = listen(t, secure(&tls.Config{Certificates: []tls.Certificate{cert}}, ""))
+	p = listenTLS(t, nil, with(cert), says(""))
 	x = try(t, postWebhook(p.url()))
 	if x.Outcome != webhook.OutcomeMalformed && x.Outcome != webhook.OutcomeReset { // the reset may overtake the alert
 		t.Errorf("after an alert: got %s (%s), want MALFORMED or RESET", x.Outcome, x.Detail)
@@ -163,10 +137,11 @@ func TestPlainHTTPToATLSPort(t *testing.T) {
 func TestZeroEngineSendsToPublicAddresses(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
-	p := listen(t, secure(&tls.Config{Certificates: []tls.Certificate{ca.issue(t, "receiver.example", time.Now().Add(time.Hour))}}, "HTTP/1.1 200 OK\r\n\r\n"))
-	e := &Engine{Client: Client{RootCAs: ca.pool(), Lookup: answers("93.184.216.34"), Dial: leadTo(p)}}
-	if x, _ := e.attempt(t.Context(), postWebhook("https://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeDelivered {
-		t.Errorf("got %s (%s), want DELIVERED", x.Outcome, x.Detail)
+	cert := ca.issue(t, "receiver.example", time.Now().Add(time.Hour))
+	p := listenTLS(t, ca.pool(), with(cert), says("HTTP/1.1 200 OK\r\n\r\n"))
+	e := &Engine{Client: Client{RootCAs: p.roots, Lookup: answers("93.184.216.34"), Dial: leadTo(p)}}
+	if x, _ := e.attempt(t.Context(), postWebhook("https://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeDelivered || x.Timing.TLS <= 0 {
+		t.Errorf("got %s (%s) after a handshake of %s, want DELIVERED", x.Outcome, x.Detail, x.Timing.TLS)
 	}
 	if x, _ := e.attempt(t.Context(), postWebhook("http://receiver.example/"), testMessage()); x.Outcome != webhook.OutcomeBlocked {
 		t.Errorf("over http: got %s, want BLOCKED", x.Outcome)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -56,6 +57,41 @@ type sending struct {
 	err error
 }
 
+// checkHeaders refuses headers that a receiver would not read as the record has
+// them, because they break out of their line, contradict each other or say
+// where the request ends. None gets here past Webhook.Validate; but what was
+// stored by other means must not smuggle either.
+func checkHeaders(r *request) error {
+	seen := make(map[string]bool, len(r.Headers))
+	for _, h := range r.Headers {
+		name := strings.ToLower(h.Name)
+		if seen[name] || !isToken(name) || strings.ContainsFunc(h.Value, unprintable) || reframes(name, h.Value, len(r.Body)) {
+			return &failure{phaseSend, webhook.NewError(webhook.Invalid, fmt.Sprintf("The header %+q cannot be sent. Correct or remove it.", h.Name))}
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// isToken says whether a name in lower case is one of a header.
+func isToken(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == ""
+}
+
+func unprintable(r rune) bool { return (r < ' ' || r > '~') && r != '\t' }
+
+// reframes says whether a header changes where a request with a body of a size
+// ends, or what becomes of the connection (RFC 9110 §7.6.1, RFC 9112 §6).
+func reframes(name, value string, size int) bool {
+	switch name {
+	case "content-length":
+		return value != strconv.Itoa(size)
+	case "connection", "expect", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade":
+		return true
+	}
+	return false
+}
+
 // malformed is the error of an answer that is not HTTP/1.x, or too much of it.
 type malformed string
 
@@ -67,17 +103,20 @@ const speaksTLS = malformed("the receiver speaks TLS on this port")
 // readAnswer reads an answer, of whatever a receiver may send. With an error
 // about the body (phaseBody) the answer comes as far as it was read.
 func readAnswer(in *bufio.Reader, method string) (*webhook.Response, phase, error) {
-	size := 0
+	size, lines := 0, 0
 	for range maxInterim + 1 {
 		head, err := readHead(in, maxHead-size)
 		if err != nil {
 			return nil, phaseHead, err
 		}
 		size += len(head)
+		if lines += bytes.Count(head, []byte("\n")); lines > maxLines {
+			return nil, phaseHead, malformed(fmt.Sprintf("the answer's header has more than %d lines", maxLines))
+		}
 		// Only a head goes to the parser, which would read one of any size;
 		// the body behind it is read through its framing, chunked or not.
 		parsed, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(head), in)), &http.Request{Method: method})
-		if err != nil {
+		if err != nil || parsed.StatusCode < 100 {
 			return nil, phaseHead, malformed("the answer's header is not valid HTTP")
 		}
 		if parsed.StatusCode/100 == 1 && parsed.StatusCode != http.StatusSwitchingProtocols {
