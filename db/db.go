@@ -12,10 +12,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	_ "github.com/lib/pq" // the driver "postgres"
+	"github.com/lib/pq"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -29,19 +30,46 @@ type DB struct {
 	// it runs: for logs, metrics, and tests that count.
 	OnStatement func(ctx context.Context, name string)
 
+	url  string
 	pool *sqlx.DB
 }
 
+// statementTimeout ends what ending its context did not end: the driver asks
+// PostgreSQL once to cancel a statement, which ignores it where the statement
+// has not quite begun.
+const statementTimeout = 10 * time.Second
+
 // Open connects to the database at url. The caller closes it.
 func Open(ctx context.Context, url string) (*DB, error) {
-	pool, err := sqlx.ConnectContext(ctx, "postgres", url)
+	pool, err := connect(ctx, url, statementTimeout)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, err
+	}
+	return &DB{url: url, pool: pool}, nil
+}
+
+// connect opens a pool whose statements end after a time; zero: never.
+func connect(ctx context.Context, url string, timeout time.Duration) (*sqlx.DB, error) {
+	config, err := pq.NewConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's URL: %w", err)
+	}
+	if config.Runtime == nil {
+		config.Runtime = make(map[string]string)
+	}
+	config.Runtime["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
+	connector, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's URL: %w", err)
+	}
+	pool := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), pool.Close())
 	}
 	pool.SetMaxOpenConns(MaxConnections)
 	pool.SetMaxIdleConns(MaxConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return &DB{pool: pool}, nil
+	return pool, nil
 }
 
 // Close closes every connection.

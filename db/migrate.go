@@ -3,9 +3,11 @@ package db
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 )
@@ -17,7 +19,12 @@ var migrations embed.FS
 // Processes that start together take turns under a session lock. Migrations
 // only go forward: what a release needs no more, a later one removes.
 func (d *DB) Migrate(ctx context.Context) (applied []int64, err error) {
-	provider, err := d.migrator()
+	pool, err := connect(ctx, d.url, 0) // a migration may take as long as it needs
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	provider, err := migrator(pool)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +45,7 @@ func (d *DB) Migrate(ctx context.Context) (applied []int64, err error) {
 	return applied, nil
 }
 
-func (d *DB) migrator() (*goose.Provider, error) {
+func migrator(pool *sqlx.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("open the migrations: %w", err)
@@ -48,7 +55,7 @@ func (d *DB) migrator() (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migration lock: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, d.pool.DB, files,
+	provider, err := goose.NewProvider(goose.DialectPostgres, pool.DB, files,
 		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)

@@ -65,7 +65,7 @@ func TestStatementEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	b, own := locked(t, Options{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.api.ServeHTTP(w, r.WithContext(auth.WithWorkspace(r.Context(), b.workspace)))
+		b.api.ServeHTTP(w, r.WithContext(auth.WithCaller(r.Context(), b.caller)))
 	}))
 	t.Cleanup(server.Close)
 	ctx, leave := context.WithCancel(t.Context())
@@ -105,7 +105,7 @@ func TestRequestTime(t *testing.T) {
 			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != codeTimeout || !strings.Contains(a.Errors[0].Message, "within 300ms") {
 				t.Errorf("errors = %+v, want one %s", a.Errors, codeTimeout)
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 15*time.Second { // 10 where PostgreSQL misses that it was asked to stop
 				t.Errorf("answered after %s", took)
 			}
 		})
