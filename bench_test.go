@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
 )
@@ -102,7 +103,8 @@ func devHandler(b *testing.B) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return routes(c, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, store.DB, ready, log)
+	keys := auth.New(store.DB, auth.Options{Dev: true, Workspace: ready.workspaceID})
+	return routes(c, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, store.DB, ready, keys, log)
 }
 
 // BenchmarkUnderAbuse asks the program for a list while eight connections throw

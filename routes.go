@@ -20,7 +20,7 @@ import (
 )
 
 // routes is everything that the service answers.
-func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, log *slog.Logger) http.Handler {
+func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, keys *auth.Authenticator, log *slog.Logger) http.Handler {
 	store.OnStatement = resolvers.CountStatement
 	engine := &delivery.Engine{
 		Client: delivery.Client{Policy: delivery.Policy{
@@ -33,10 +33,9 @@ func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, log *slog
 		Log:     log,
 		Version: version(),
 	}
-	authenticate := auth.Authenticator{Hashes: s.keys, Workspace: s.workspaceID, Dev: c.Dev}
 	mux := http.NewServeMux()
 	api := resolvers.NewHandler(&resolvers.Resolver{DB: store, Engine: engine}, resolvers.Options{Log: log, HideSchema: c.HideSchema})
-	mux.Handle("/graphql", authenticate.Handler(api))
+	mux.Handle("/graphql", keys.Handler(api))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)
 	mux.Handle("/graphiql/", page)

@@ -127,11 +127,18 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	if err != nil {
 		return err
 	}
+	keys := auth.New(store.DB, auth.Options{
+		OperatorKey:    c.OperatorKey,
+		Workspace:      setup.workspaceID,
+		Dev:            c.Dev,
+		TrustedProxies: c.TrustedProxies,
+		Log:            log,
+	})
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	server := &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		Handler:           routes(c, addr, store.DB, setup, log),
+		Handler:           routes(c, addr, store.DB, setup, keys, log),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second, // for 1 MiB at 0.6 Mbit/s
 		WriteTimeout:      90 * time.Second, // more than a test run may take
@@ -148,6 +155,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		}
 		return nil
 	})
+	group.Go(func() error { return keys.Run(ctx) })
 	group.Go(func() error {
 		var cause error
 		select {

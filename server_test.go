@@ -63,7 +63,8 @@ func serveReceiver() {
 //	serve [VAR=VALUE...]     start HookQL; a database per scenario, or with
 //	                         embedded=1 its own PostgreSQL
 //	restart [-kill]          stop it, or kill it with -9, and start it again
-//	gql FILE [NAME=VALUE...] send a document; the answer is on stdout
+//	gql FILE [NAME=VALUE...] ["HEADER: VALUE"...]
+//	                         send a document; the answer is on stdout
 //	json PATH WANT           compare a value of the last answer
 //	json PATH -> VAR         keep it in an environment variable
 //	receiver NAME [RULE...]  start a receiver; its URL is in $NAME
@@ -174,17 +175,21 @@ func (s *scenario) restart(ts *testscript.TestScript, kill bool) {
 
 func (s *scenario) gql(ts *testscript.TestScript, args []string) {
 	variables := make(map[string]any)
+	headers := []string{"Content-Type: application/json"}
+	if s.key != "" {
+		headers = append(headers, "Authorization: Bearer "+s.key)
+	}
 	for _, arg := range args[1:] {
+		if strings.Contains(arg, ": ") {
+			headers = append(headers, arg) // the last of a name counts
+			continue
+		}
 		name, value, _ := strings.Cut(arg, "=")
 		variables[name] = value
 	}
 	document := strings.ReplaceAll(ts.ReadFile(args[0]), readmeURL, s.url)
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	ts.Check(err)
-	headers := []string{"Content-Type: application/json"}
-	if s.key != "" {
-		headers = append(headers, "Authorization: Bearer "+s.key)
-	}
 	response := s.send(ts, http.MethodPost, "/graphql", headers, body)
 	text, err := io.ReadAll(response.Body)
 	ts.Check(err)

@@ -58,16 +58,19 @@ func (s *store) close() (err error) {
 	return err
 }
 
+// defaultWorkspace is the uid of the workspace that operators work in who name
+// none.
+const defaultWorkspace = "default"
+
 // setup is what has to be in the database before the first request.
 type setup struct {
 	workspaceID string
-	keys        [][32]byte
 	// newKey is the operator's key when it was made just now, else "".
 	newKey auth.Token
 }
 
 func prepare(ctx context.Context, c config.Config, store *db.DB) (s setup, err error) {
-	if s.workspaceID, err = store.EnsureWorkspace(ctx, "default"); err != nil {
+	if s.workspaceID, err = store.EnsureWorkspace(ctx, defaultWorkspace); err != nil {
 		return s, err
 	}
 	if c.Dev {
@@ -79,20 +82,19 @@ func prepare(ctx context.Context, c config.Config, store *db.DB) (s setup, err e
 			return s, err
 		}
 	}
-	if c.OperatorKey != "" {
-		s.keys = [][32]byte{auth.Token(c.OperatorKey).Hash()}
-		return s, nil
+	if c.OperatorKey == "" && !c.Dev {
+		s.newKey, err = firstKey(ctx, store)
 	}
-	if !c.Dev {
-		key := auth.NewToken()
-		made, err := store.InsertFirstAPIKey(ctx, "operator", key.Hash())
-		if err != nil {
-			return s, err
-		}
-		if made {
-			s.newKey = key
-		}
-	}
-	s.keys, err = store.APIKeyHashes(ctx)
 	return s, err
+}
+
+// firstKey makes the operator's key unless there is one, "" then.
+func firstKey(ctx context.Context, store *db.DB) (auth.Token, error) {
+	token := auth.NewToken()
+	key := &webhook.APIKey{ID: webhook.NewID(webhook.APIKeyPrefix), Name: "operator", Prefix: token.Prefix()}
+	made, err := store.InsertOperatorKey(ctx, key, token.Hash())
+	if err != nil || !made {
+		return "", err
+	}
+	return token, nil
 }

@@ -5,10 +5,18 @@ CREATE TABLE api_keys (
     name text NOT NULL,
     token_hash bytea NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT now(),
+    workspace_id text COLLATE "C",
+    prefix text NOT NULL DEFAULT ''::text,
+    scopes text[] NOT NULL DEFAULT '{}'::text[],
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
     CONSTRAINT api_keys_pkey PRIMARY KEY (id),
     CONSTRAINT api_keys_token_hash_key UNIQUE (token_hash),
+    CONSTRAINT api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
     CONSTRAINT api_keys_token_hash_check CHECK ((length(token_hash) = 32))
 );
+CREATE INDEX api_keys_by_workspace ON public.api_keys USING btree (workspace_id, id);
 
 CREATE TABLE event_types (
     id text COLLATE "C" NOT NULL,
@@ -142,6 +150,7 @@ CREATE TABLE workspaces (
     name text NOT NULL,
     created_at timestamp with time zone NOT NULL DEFAULT now(),
     updated_at timestamp with time zone NOT NULL DEFAULT now(),
+    metadata json NOT NULL DEFAULT '{}'::json,
     CONSTRAINT workspaces_pkey PRIMARY KEY (id),
     CONSTRAINT workspaces_uid_key UNIQUE (uid)
 );

@@ -19,6 +19,46 @@ type Node interface {
 	IsNode()
 }
 
+// A page of API keys.
+type APIKeyConnection struct {
+	// The items with their cursors.
+	Edges []*APIKeyEdge `json:"edges"`
+	// The items alone.
+	Nodes []*webhook.APIKey `json:"nodes"`
+	// Where this page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// An API key and its place in a connection.
+type APIKeyEdge struct {
+	// Opaque.
+	Cursor string `json:"cursor"`
+	// The key.
+	Node *webhook.APIKey `json:"node"`
+}
+
+// A key to issue.
+type CreateAPIKeyInput struct {
+	// What it is for.
+	Name string `json:"name"`
+	// What it may do. At least one, none that the issuing key lacks.
+	Scopes []webhook.Scope `json:"scopes"`
+	// When it stops working, at least a minute from now. Never when omitted.
+	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty"`
+}
+
+// The outcome of `createApiKey`.
+type CreateAPIKeyPayload struct {
+	// The key.
+	APIKey *webhook.APIKey `json:"apiKey,omitempty"`
+	// The token to send as `Authorization: Bearer`. It is never shown again.
+	Token *string `json:"token,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A webhook to register.
 type CreateWebhookInput struct {
 	// Where events are sent.
@@ -59,6 +99,24 @@ type CreateWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A workspace to open.
+type CreateWorkspaceInput struct {
+	// Display name.
+	Name string `json:"name"`
+	// The platform's own id. A UUID when omitted.
+	UID graphql.Omittable[*string] `json:"uid,omitempty"`
+	// Free data, an object of at most 16 KiB.
+	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+}
+
+// The outcome of `createWorkspace`.
+type CreateWorkspacePayload struct {
+	// The workspace.
+	Workspace *webhook.Workspace `json:"workspace,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A webhook to delete.
 type DeleteWebhookInput struct {
 	// The webhook's id or uid.
@@ -71,6 +129,20 @@ type DeleteWebhookInput struct {
 type DeleteWebhookPayload struct {
 	// The global id of the deleted webhook.
 	DeletedWebhookID *string `json:"deletedWebhookId,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A workspace to close.
+type DeleteWorkspaceInput struct {
+	// The workspace's id or uid.
+	ID string `json:"id"`
+}
+
+// The outcome of `deleteWorkspace`.
+type DeleteWorkspacePayload struct {
+	// The global id of the deleted workspace.
+	DeletedWorkspaceID *string `json:"deletedWorkspaceId,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -151,6 +223,20 @@ type PageInfo struct {
 
 // Everything that can be read. All root lookups by id answer `null` for an object that is absent or not yours.
 type Query struct {
+}
+
+// A key to revoke.
+type RevokeAPIKeyInput struct {
+	// The key's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `revokeApiKey`.
+type RevokeAPIKeyPayload struct {
+	// The revoked key.
+	APIKey *webhook.APIKey `json:"apiKey,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // An endpoint that is not registered.
@@ -319,6 +405,26 @@ type UpdateWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Changes to a workspace; what is omitted stays.
+type UpdateWorkspaceInput struct {
+	// The workspace's id or uid.
+	ID string `json:"id"`
+	// Display name.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// The platform's own id.
+	UID graphql.Omittable[*string] `json:"uid,omitempty"`
+	// Free data, replaced whole.
+	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+}
+
+// The outcome of `updateWorkspace`.
+type UpdateWorkspacePayload struct {
+	// The changed workspace.
+	Workspace *webhook.Workspace `json:"workspace,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A mistake in the input that the caller can mend.
 type UserError struct {
 	// What is wrong and how to mend it, in English, fit to show to a person.
@@ -327,6 +433,16 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
+}
+
+// The caller.
+type Viewer struct {
+	// The key of this request; `null` in development mode without one, and for the operator's key of the configuration.
+	APIKey *webhook.APIKey `json:"apiKey,omitempty"`
+	// What the caller may do.
+	Scopes []webhook.Scope `json:"scopes"`
+	// The workspace that the request works in.
+	Workspace *webhook.Workspace `json:"workspace,omitempty"`
 }
 
 // A page of webhooks.
@@ -347,6 +463,26 @@ type WebhookEdge struct {
 	Cursor string `json:"cursor"`
 	// The webhook.
 	Node *webhook.Webhook `json:"node"`
+}
+
+// A page of workspaces.
+type WorkspaceConnection struct {
+	// The items with their cursors.
+	Edges []*WorkspaceEdge `json:"edges"`
+	// The items alone.
+	Nodes []*webhook.Workspace `json:"nodes"`
+	// Where this page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// A workspace and its place in a connection.
+type WorkspaceEdge struct {
+	// Opaque.
+	Cursor string `json:"cursor"`
+	// The workspace.
+	Node *webhook.Workspace `json:"node"`
 }
 
 // How far a test is.

@@ -19,6 +19,7 @@ import (
 // Codes of top-level errors, in extensions.code.
 const (
 	codeBadUserInput = "BAD_USER_INPUT"
+	codeForbidden    = "FORBIDDEN"
 	codeInternal     = "INTERNAL_SERVER_ERROR"
 	codeTimeout      = "TIMEOUT"
 )
@@ -68,6 +69,10 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		var shown *gqlerror.Error
 		if errors.As(err, &shown) && shown.Err == nil {
 			return shown // gqlgen's own: the document or its variables do not fit the schema
+		}
+		var closed forbidden
+		if errors.As(err, &closed) {
+			return topLevel(ctx, codeForbidden, closed.Error())
 		}
 		var mistake *webhook.Error
 		if errors.As(err, &mistake) {

@@ -74,7 +74,7 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 // newServer is gqlgen's server with our transport and limits. Its own
 // complexity extension is left out on purpose (see querylimit).
 func newServer(r *Resolver, o Options) *handler.Server {
-	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: r}))
+	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: r, Directives: graph.DirectiveRoot{HasScope: hasScope}}))
 	server.AddTransport(graphqlhttp.Transport{MaxBody: maxBody})
 	server.SetQueryCache(querycache.New(queryCache))
 	server.SetParserTokenLimit(maxTokens)

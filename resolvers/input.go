@@ -74,9 +74,9 @@ func headerValue(headers []webhook.Header, name string) *string {
 }
 
 // unique removes repeated names and keeps the order.
-func unique(names []string) []string {
-	seen := make(map[string]bool, len(names))
-	return keep(names, func(name string) bool {
+func unique[T comparable](names []T) []T {
+	seen := make(map[T]bool, len(names))
+	return keep(names, func(name T) bool {
 		repeated := seen[name]
 		seen[name] = true
 		return !repeated

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 type bundle struct {
 	db        *db.DB
 	workspace string
+	caller    auth.Caller // an operator in the workspace, unless the test says otherwise
 	api       http.Handler
 	receiver  *webhooktest.Receiver
 	url       string // the receiver's
@@ -53,6 +54,7 @@ func setupWith(t *testing.T, url string, o Options) *bundle {
 	if b.workspace, err = b.db.EnsureWorkspace(t.Context(), "default"); err != nil {
 		t.Fatal(err)
 	}
+	b.caller = auth.Caller{Operator: true, WorkspaceID: b.workspace}
 	sample, err := webhook.SampleEventTypes()
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +99,7 @@ func (b *bundle) ask(t *testing.T, document string, variables map[string]any) (a
 	req := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
-	b.api.ServeHTTP(w, req.WithContext(auth.WithWorkspace(req.Context(), b.workspace)))
+	b.api.ServeHTTP(w, req.WithContext(auth.WithCaller(req.Context(), b.caller)))
 	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
 		t.Fatalf("the answer is no JSON: %v: %s", err, w.Body)
 	}

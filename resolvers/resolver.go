@@ -5,6 +5,9 @@ package resolvers
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/delivery"
@@ -23,6 +26,7 @@ type Resolver struct {
 type (
 	queryResolver      struct{ *Resolver }
 	mutationResolver   struct{ *Resolver }
+	workspaceResolver  struct{ *Resolver }
 	webhookResolver    struct{ *Resolver }
 	testRunResolver    struct{ *Resolver }
 	testResultResolver struct{ *Resolver }
@@ -36,6 +40,9 @@ func (r *Resolver) Query() graph.QueryResolver { return queryResolver{r} }
 
 // Mutation implements graph.ResolverRoot.
 func (r *Resolver) Mutation() graph.MutationResolver { return mutationResolver{r} }
+
+// Workspace implements graph.ResolverRoot.
+func (r *Resolver) Workspace() graph.WorkspaceResolver { return workspaceResolver{r} }
 
 // Webhook implements graph.ResolverRoot.
 func (r *Resolver) Webhook() graph.WebhookResolver { return webhookResolver{r} }
@@ -61,19 +68,52 @@ func workspace(ctx context.Context) (string, error) {
 	return id, nil
 }
 
+// maxNodes is how many objects are found by one list of ids.
+const maxNodes = 100
+
+// Nodes finds objects by their global ids.
+func (r queryResolver) Nodes(ctx context.Context, ids []string) ([]graph.Node, error) {
+	if len(ids) > maxNodes {
+		return nil, webhook.NewError(webhook.TooLong, fmt.Sprintf("At most %d ids are taken at once.", maxNodes))
+	}
+	found := make([]graph.Node, len(ids))
+	for i, id := range ids {
+		var err error
+		if found[i], err = r.Node(ctx, id); err != nil {
+			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
+		}
+	}
+	return found, nil
+}
+
 // Node finds any object by its global id.
 func (r queryResolver) Node(ctx context.Context, id string) (graph.Node, error) {
-	switch webhook.PrefixOf(id) {
-	case webhook.WebhookPrefix:
-		return node(r.Query().Webhook(ctx, id))
+	switch prefix := webhook.PrefixOf(id); prefix {
+	case webhook.WorkspacePrefix:
+		return node(r.Query().Workspace(ctx, &id))
+	case webhook.APIKeyPrefix:
+		return scoped(ctx, webhook.ScopeAPIKeysRead, func() (*webhook.APIKey, error) { return r.apiKey(ctx, id) })
 	case webhook.EventTypePrefix:
 		return node(r.eventTypeByID(ctx, id))
+	case webhook.WebhookPrefix:
+		return scoped(ctx, webhook.ScopeWebhooksRead, func() (*webhook.Webhook, error) { return r.Query().Webhook(ctx, id) })
 	case webhook.TestRunPrefix:
-		return node(r.Query().TestRun(ctx, id))
+		return scoped(ctx, webhook.ScopeWebhooksRead, func() (*webhook.TestRun, error) { return r.Query().TestRun(ctx, id) })
 	case webhook.TestPrefix:
-		return node(r.testResult(ctx, id))
+		return scoped(ctx, webhook.ScopeWebhooksRead, func() (*webhook.TestResult, error) { return r.testResult(ctx, id) })
 	}
 	return nil, nil
+}
+
+// scoped finds a node for a caller who has a scope.
+func scoped[T interface {
+	comparable
+	graph.Node
+}](ctx context.Context, s webhook.Scope, find func() (T, error)) (graph.Node, error) {
+	if err := need(ctx, s); err != nil {
+		return nil, err
+	}
+	return node(find())
 }
 
 // node keeps a nil pointer from becoming a node that is not nil.

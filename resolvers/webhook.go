@@ -69,9 +69,9 @@ func (r queryResolver) Webhooks(ctx context.Context, first *int, after *string, 
 	return connection, err
 }
 
-// Secret shows a webhook's secret.
-func (r webhookResolver) Secret(_ context.Context, w *webhook.Webhook) (*string, error) {
-	if w.Secret == "" {
+// Secret shows a webhook's secret to whom may see it.
+func (r webhookResolver) Secret(ctx context.Context, w *webhook.Webhook) (*string, error) {
+	if w.Secret == "" || need(ctx, webhook.ScopeSecretsRead) != nil {
 		return nil, nil
 	}
 	secret := string(w.Secret)

@@ -38,6 +38,9 @@ func NewToken() Token {
 // since a token has too many bits to be found by trying.
 func (t Token) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(t)) }
 
+// Prefix is enough of a token to tell it from others, and too little to guess it.
+func (t Token) Prefix() string { return string(t[:min(len(t), len(tokenPrefix)+4)]) }
+
 // Mistyped says whether a token began as one of NewToken's but was not copied
 // whole. It tells nothing about keys that operators made up.
 func (t Token) Mistyped() bool {

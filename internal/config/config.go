@@ -39,6 +39,8 @@ type Config struct {
 	AllowHTTP bool
 	// HideSchema refuses introspection.
 	HideSchema bool
+	// TrustedProxies are believed when they say for whom they ask.
+	TrustedProxies []netip.Prefix
 	// OperatorKey opens the API, "" for the one that was made at the first start.
 	OperatorKey string
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.

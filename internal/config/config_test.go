@@ -203,6 +203,7 @@ HOOKQL_ALLOW_PORTS      (none)                                   default
 HOOKQL_ALLOW_HTTP       false                                    default
 HOOKQL_HIDE_SCHEMA      false                                    default
 HOOKQL_OPERATOR_KEY     set                                      environment
+HOOKQL_TRUSTED_PROXIES  (none)                                   default
 HOOKQL_POSTGRES_BIN     (looked for where systems install them)  default
 `
 	if got := "\n" + c.String(); got != want {

@@ -95,6 +95,12 @@ func options() []option {
 			value:  func(c *Config) flag.Value { return (*key)(&c.OperatorKey) },
 		},
 		{
+			name:  "HOOKQL_TRUSTED_PROXIES",
+			unset: "none",
+			doc:   "Networks of the proxies in front, whose X-Forwarded-For says which address sent a wrong key, comma separated.",
+			value: func(c *Config) flag.Value { return (*networks)(&c.TrustedProxies) },
+		},
+		{
 			name:  "HOOKQL_POSTGRES_BIN",
 			unset: "looked for where systems install them",
 			doc:   "Directory of the programs initdb and postgres, which the private PostgreSQL runs.",

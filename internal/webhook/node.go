@@ -11,3 +11,9 @@ func (*TestRun) IsNode() {}
 
 // IsNode marks the type as one that node(id) finds.
 func (*TestResult) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*Workspace) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*APIKey) IsNode() {}

@@ -82,12 +82,8 @@ type rule struct {
 // put into words by say.
 func rules() []rule {
 	return []rule{
-		{"uid", func(f validator.FieldLevel) bool {
-			uid := f.Field().String()
-			return uidPattern.MatchString(uid) && PrefixOf(uid) != WebhookPrefix
-		}, Invalid, func(validator.FieldError) string {
-			return "A uid is 1 to 128 letters, digits, `_`, `-` and `.`, and does not begin with `wh_`. Leave it out to have a UUID."
-		}},
+		uidRule("uid", WebhookPrefix),
+		uidRule("workspaceuid", WorkspacePrefix),
 		{"text", func(f validator.FieldLevel) bool {
 			return isText(f.Field().String())
 		}, Invalid, func(validator.FieldError) string {
@@ -116,6 +112,16 @@ func rules() []rule {
 			return "Metadata is a JSON object of at most 16 KiB, such as `{\"team\": \"payments\"}`."
 		}},
 	}
+}
+
+// uidRule is that of a caller's own id, which must not look like one of ours.
+func uidRule(tag, prefix string) rule {
+	return rule{tag, func(f validator.FieldLevel) bool {
+		uid := f.Field().String()
+		return uidPattern.MatchString(uid) && PrefixOf(uid) != prefix
+	}, Invalid, func(validator.FieldError) string {
+		return fmt.Sprintf("A uid is 1 to 128 letters, digits, `_`, `-` and `.`, and does not begin with `%s_`. Leave it out to have a UUID.", prefix)
+	}}
 }
 
 // validate is made once: the library caches what it learns of each struct.
