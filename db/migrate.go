@@ -48,8 +48,10 @@ func (d *DB) migrator() (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migration lock: %w", err)
 	}
+	// Migrations are written side by side, so that a smaller number may come
+	// later to a database that has a larger one already.
 	provider, err := goose.NewProvider(goose.DialectPostgres, d.pool.DB, files,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}

@@ -20,6 +20,6 @@ func (d *DB) EnsureWorkspace(ctx context.Context, uid string) (id string, err er
 	if _, err := d.exec(ctx, d.pool, insertWorkspace, webhook.NewID(webhook.WorkspacePrefix), uid, uid); err != nil {
 		return "", err
 	}
-	err = d.get(ctx, findWorkspace, &id, uid)
+	err = d.get(ctx, d.pool, findWorkspace, &id, uid)
 	return id, err
 }

@@ -122,6 +122,13 @@ type ComplexityRoot struct {
 		Webhooks   func(childComplexity int, first *int, after *string, last *int, before *string) int
 	}
 
+	RetryPolicy struct {
+		BackoffFactor       func(childComplexity int) int
+		InitialDelaySeconds func(childComplexity int) int
+		MaxAttempts         func(childComplexity int) int
+		MaxDelaySeconds     func(childComplexity int) int
+	}
+
 	TestExchange struct {
 		DurationMs func(childComplexity int) int
 		Number     func(childComplexity int) int
@@ -212,28 +219,31 @@ type ComplexityRoot struct {
 	}
 
 	Webhook struct {
-		Active          func(childComplexity int) int
-		CreatedAt       func(childComplexity int) int
-		Description     func(childComplexity int) int
-		EventTypes      func(childComplexity int) int
-		Events          func(childComplexity int) int
-		Headers         func(childComplexity int) int
-		ID              func(childComplexity int) int
-		Metadata        func(childComplexity int) int
-		Method          func(childComplexity int) int
-		Name            func(childComplexity int) int
-		PayloadFormat   func(childComplexity int) int
-		Secret          func(childComplexity int) int
-		Signing         func(childComplexity int) int
-		Status          func(childComplexity int) int
-		StatusChangedAt func(childComplexity int) int
-		StatusReason    func(childComplexity int) int
-		TestRuns        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		TimeoutMs       func(childComplexity int) int
-		UID             func(childComplexity int) int
-		URL             func(childComplexity int) int
-		UpdatedAt       func(childComplexity int) int
-		Version         func(childComplexity int) int
+		Active             func(childComplexity int) int
+		CreatedAt          func(childComplexity int) int
+		Description        func(childComplexity int) int
+		EventTypes         func(childComplexity int) int
+		Events             func(childComplexity int) int
+		Headers            func(childComplexity int) int
+		ID                 func(childComplexity int) int
+		Metadata           func(childComplexity int) int
+		Method             func(childComplexity int) int
+		Name               func(childComplexity int) int
+		PayloadFormat      func(childComplexity int) int
+		RateLimitPerSecond func(childComplexity int) int
+		ResourceIDs        func(childComplexity int) int
+		RetryPolicy        func(childComplexity int) int
+		Secret             func(childComplexity int) int
+		Signing            func(childComplexity int) int
+		Status             func(childComplexity int) int
+		StatusChangedAt    func(childComplexity int) int
+		StatusReason       func(childComplexity int) int
+		TestRuns           func(childComplexity int, first *int, after *string, last *int, before *string) int
+		TimeoutMs          func(childComplexity int) int
+		UID                func(childComplexity int) int
+		URL                func(childComplexity int) int
+		UpdatedAt          func(childComplexity int) int
+		Version            func(childComplexity int) int
 	}
 
 	WebhookConnection struct {
@@ -670,6 +680,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "RetryPolicy.backoffFactor":
+		if e.ComplexityRoot.RetryPolicy.BackoffFactor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.BackoffFactor(childComplexity), true
+	case "RetryPolicy.initialDelaySeconds":
+		if e.ComplexityRoot.RetryPolicy.InitialDelaySeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.InitialDelaySeconds(childComplexity), true
+	case "RetryPolicy.maxAttempts":
+		if e.ComplexityRoot.RetryPolicy.MaxAttempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.MaxAttempts(childComplexity), true
+	case "RetryPolicy.maxDelaySeconds":
+		if e.ComplexityRoot.RetryPolicy.MaxDelaySeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.MaxDelaySeconds(childComplexity), true
+
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
 			break
@@ -1088,6 +1123,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Webhook.PayloadFormat(childComplexity), true
+	case "Webhook.rateLimitPerSecond":
+		if e.ComplexityRoot.Webhook.RateLimitPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.RateLimitPerSecond(childComplexity), true
+	case "Webhook.resourceIds":
+		if e.ComplexityRoot.Webhook.ResourceIDs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ResourceIDs(childComplexity), true
+	case "Webhook.retryPolicy":
+		if e.ComplexityRoot.Webhook.RetryPolicy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.RetryPolicy(childComplexity), true
 	case "Webhook.secret":
 		if e.ComplexityRoot.Webhook.Secret == nil {
 			break
@@ -1209,6 +1262,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateWebhookInput,
 		ec.unmarshalInputDeleteWebhookInput,
 		ec.unmarshalInputHttpHeaderInput,
+		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputTestEndpointInput,
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
@@ -1592,6 +1646,8 @@ type Webhook implements Node {
   events: [String!]!
   """The event types that ` + "`" + `events` + "`" + ` covers now."""
   eventTypes: [EventType!]!
+  """Ids of the platform's resources (sites, distribution centres, accounts) that it is limited to. Empty: no limit."""
+  resourceIds: [String!]!
   """The owner's switch: nothing is sent while it is ` + "`" + `false` + "`" + `."""
   active: Boolean!
   """Whether events flow, and if not, why not."""
@@ -1612,6 +1668,10 @@ type Webhook implements Node {
   headers: [HttpHeader!]!
   """How long one request may take."""
   timeoutMs: Int!
+  """The most requests per second, over all processes together; ` + "`" + `null` + "`" + ` for no limit."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicy!
   """Free data of the owner."""
   metadata: JSON!
   """Grows by one with every change; send it as ` + "`" + `expectedVersion` + "`" + ` to change only what was read."""
@@ -1681,6 +1741,30 @@ enum SigningScheme {
   NONE
 }
 
+"""When and how often a failed delivery is tried again."""
+type RetryPolicy {
+  """Attempts in all, the first included."""
+  maxAttempts: Int!
+  """The wait before the second attempt."""
+  initialDelaySeconds: Int!
+  """What each wait is multiplied by for the next."""
+  backoffFactor: Float!
+  """The longest wait."""
+  maxDelaySeconds: Int!
+}
+
+"""When and how often a failed delivery is tried again. The members have no defaults in the schema, so that an update can keep the omitted ones."""
+input RetryPolicyInput {
+  """Attempts in all, the first included. 1 to 20. 11 when omitted."""
+  maxAttempts: Int
+  """The wait before the second attempt, 1 to 3,600. Each wait is lengthened by 0 to 20 % at random. 5 when omitted."""
+  initialDelaySeconds: Int
+  """What each wait is multiplied by for the next, 1 to 10. 4 when omitted."""
+  backoffFactor: Float
+  """The longest wait, 1 to 86,400. 86,400 when omitted."""
+  maxDelaySeconds: Int
+}
+
 """A page of webhooks."""
 type WebhookConnection {
   """The items with their cursors."""
@@ -1719,6 +1803,8 @@ input CreateWebhookInput {
   signing: SigningScheme = STANDARD_WEBHOOKS
   """Whether to send from the start. Tests can be run either way; ` + "`" + `testWebhook(activate: true)` + "`" + ` switches the webhook on once every test succeeded."""
   active: Boolean = false
+  """Limit to these resources, at most 100, each 1 to 128 characters; a repeated one is kept once. Empty: no limit."""
+  resourceIds: [String!] = []
   """How events are sent."""
   method: DeliveryMethod = POST
   """What is sent. When omitted: ` + "`" + `ENVELOPE` + "`" + ` for ` + "`" + `POST` + "`" + `, ` + "`" + `DATA` + "`" + ` for ` + "`" + `GET` + "`" + `, which takes no other."""
@@ -1727,6 +1813,10 @@ input CreateWebhookInput {
   headers: [HttpHeaderInput!] = []
   """How long one request may take, 1,000 to 30,000."""
   timeoutMs: Int = 15000
+  """The most requests per second, 1 to 10,000. No limit when omitted."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicyInput
   """Free data, an object of at most 16 KiB."""
   metadata: JSON
 }
@@ -1741,7 +1831,7 @@ type CreateWebhookPayload {
   userErrors: [UserError!]!
 }
 
-"""Changes to a webhook. An omitted field stays as it is. ` + "`" + `null` + "`" + ` clears ` + "`" + `description` + "`" + `; for any other field it is a ` + "`" + `REQUIRED` + "`" + ` error (omit the field to keep it)."""
+"""Changes to a webhook. An omitted field stays as it is, member by member in ` + "`" + `retryPolicy` + "`" + ` too. ` + "`" + `null` + "`" + ` clears ` + "`" + `description` + "`" + ` and ` + "`" + `rateLimitPerSecond` + "`" + `; for any other field it is a ` + "`" + `REQUIRED` + "`" + ` error (omit the field to keep it)."""
 input UpdateWebhookInput {
   """The webhook's id or uid."""
   id: ID!
@@ -1763,6 +1853,8 @@ input UpdateWebhookInput {
   signing: SigningScheme
   """The owner's switch. ` + "`" + `true` + "`" + ` also lifts a suspension."""
   active: Boolean
+  """The whole new list of resources."""
+  resourceIds: [String!]
   """How events are sent."""
   method: DeliveryMethod
   """What is sent. When omitted and ` + "`" + `method` + "`" + ` changes: ` + "`" + `ENVELOPE` + "`" + ` for ` + "`" + `POST` + "`" + `, ` + "`" + `DATA` + "`" + ` for ` + "`" + `GET` + "`" + `, which takes no other."""
@@ -1771,6 +1863,10 @@ input UpdateWebhookInput {
   headers: [HttpHeaderInput!]
   """How long one request may take."""
   timeoutMs: Int
+  """The most requests per second."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicyInput
   """The whole new object."""
   metadata: JSON
 }
@@ -2159,6 +2255,20 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "maxAttempts":
+		return ec.fieldContext_RetryPolicy_maxAttempts(ctx, field)
+	case "initialDelaySeconds":
+		return ec.fieldContext_RetryPolicy_initialDelaySeconds(ctx, field)
+	case "backoffFactor":
+		return ec.fieldContext_RetryPolicy_backoffFactor(ctx, field)
+	case "maxDelaySeconds":
+		return ec.fieldContext_RetryPolicy_maxDelaySeconds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryPolicy", field.Name)
+}
+
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -2353,6 +2463,8 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_events(ctx, field)
 	case "eventTypes":
 		return ec.fieldContext_Webhook_eventTypes(ctx, field)
+	case "resourceIds":
+		return ec.fieldContext_Webhook_resourceIds(ctx, field)
 	case "active":
 		return ec.fieldContext_Webhook_active(ctx, field)
 	case "status":
@@ -2373,6 +2485,10 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_headers(ctx, field)
 	case "timeoutMs":
 		return ec.fieldContext_Webhook_timeoutMs(ctx, field)
+	case "rateLimitPerSecond":
+		return ec.fieldContext_Webhook_rateLimitPerSecond(ctx, field)
+	case "retryPolicy":
+		return ec.fieldContext_Webhook_retryPolicy(ctx, field)
 	case "metadata":
 		return ec.fieldContext_Webhook_metadata(ctx, field)
 	case "version":
@@ -4268,6 +4384,98 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _RetryPolicy_maxAttempts(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_maxAttempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxAttempts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_maxAttempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetryPolicy_initialDelaySeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_initialDelaySeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InitialDelaySeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_initialDelaySeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetryPolicy_backoffFactor(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_backoffFactor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BackoffFactor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_backoffFactor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _RetryPolicy_maxDelaySeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_maxDelaySeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxDelaySeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_maxDelaySeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5945,6 +6153,29 @@ func (ec *executionContext) fieldContext_Webhook_eventTypes(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Webhook_resourceIds(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_resourceIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResourceIDs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_resourceIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Webhook_active(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6182,6 +6413,61 @@ func (ec *executionContext) _Webhook_timeoutMs(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Webhook_timeoutMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_rateLimitPerSecond(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_rateLimitPerSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RateLimitPerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_rateLimitPerSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_retryPolicy(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_retryPolicy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetryPolicy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
+			return ec.marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_retryPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Webhook",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryPolicy(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Webhook_metadata(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
@@ -7570,6 +7856,9 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 	if _, present := asMap["active"]; !present {
 		asMap["active"] = false
 	}
+	if _, present := asMap["resourceIds"]; !present {
+		asMap["resourceIds"] = []any{}
+	}
 	if _, present := asMap["method"]; !present {
 		asMap["method"] = "POST"
 	}
@@ -7580,7 +7869,7 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 		asMap["timeoutMs"] = 15000
 	}
 
-	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "method", "payloadFormat", "headers", "timeoutMs", "metadata"}
+	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -7643,6 +7932,13 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.Active = graphql.OmittableOf(data)
+		case "resourceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceIds = graphql.OmittableOf(data)
 		case "method":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
 			data, err := ec.unmarshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx, v)
@@ -7671,6 +7967,20 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.TimeoutMs = graphql.OmittableOf(data)
+		case "rateLimitPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rateLimitPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RateLimitPerSecond = graphql.OmittableOf(data)
+		case "retryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryPolicy"))
+			data, err := ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryPolicy = graphql.OmittableOf(data)
 		case "metadata":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -7752,6 +8062,57 @@ func (ec *executionContext) unmarshalInputHttpHeaderInput(ctx context.Context, o
 				return it, err
 			}
 			it.Value = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryPolicyInput(ctx context.Context, obj any) (RetryPolicyInput, error) {
+	var it RetryPolicyInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"maxAttempts", "initialDelaySeconds", "backoffFactor", "maxDelaySeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "maxAttempts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxAttempts"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxAttempts = graphql.OmittableOf(data)
+		case "initialDelaySeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("initialDelaySeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.InitialDelaySeconds = graphql.OmittableOf(data)
+		case "backoffFactor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("backoffFactor"))
+			data, err := ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BackoffFactor = graphql.OmittableOf(data)
+		case "maxDelaySeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxDelaySeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxDelaySeconds = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -7992,7 +8353,7 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "url", "events", "uid", "name", "description", "secret", "signing", "active", "method", "payloadFormat", "headers", "timeoutMs", "metadata"}
+	fieldsInOrder := [...]string{"id", "expectedVersion", "url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -8069,6 +8430,13 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.Active = graphql.OmittableOf(data)
+		case "resourceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceIds = graphql.OmittableOf(data)
 		case "method":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
 			data, err := ec.unmarshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx, v)
@@ -8097,6 +8465,20 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.TimeoutMs = graphql.OmittableOf(data)
+		case "rateLimitPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rateLimitPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RateLimitPerSecond = graphql.OmittableOf(data)
+		case "retryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryPolicy"))
+			data, err := ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryPolicy = graphql.OmittableOf(data)
 		case "metadata":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -8970,6 +9352,59 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryPolicyImplementors = []string{"RetryPolicy"}
+
+func (ec *executionContext) _RetryPolicy(ctx context.Context, sel ast.SelectionSet, obj *webhook.RetryPolicy) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryPolicyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryPolicy")
+		case "maxAttempts":
+			out.Values[i] = ec._RetryPolicy_maxAttempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "initialDelaySeconds":
+			out.Values[i] = ec._RetryPolicy_initialDelaySeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "backoffFactor":
+			out.Values[i] = ec._RetryPolicy_backoffFactor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "maxDelaySeconds":
+			out.Values[i] = ec._RetryPolicy_maxDelaySeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -10111,6 +10546,11 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "resourceIds":
+			out.Values[i] = ec._Webhook_resourceIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "active":
 			out.Values[i] = ec._Webhook_active(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -10191,6 +10631,16 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "timeoutMs":
 			out.Values[i] = ec._Webhook_timeoutMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "rateLimitPerSecond":
+			out.Values[i] = ec._Webhook_rateLimitPerSecond(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "retryPolicy":
+			out.Values[i] = ec._Webhook_retryPolicy(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -11021,6 +11471,10 @@ func (ec *executionContext) marshalNPayloadFormat2githubᚗcomᚋhookqlᚋhookql
 	return res
 }
 
+func (ec *executionContext) marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx context.Context, sel ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
+	return ec._RetryPolicy(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNSigningScheme2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (webhook.Signing, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := webhook.Signing(tmp)
@@ -11841,6 +12295,14 @@ func (ec *executionContext) marshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhoo
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx context.Context, v any) (*RetryPolicyInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRetryPolicyInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOSigningScheme2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (*webhook.Signing, error) {

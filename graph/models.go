@@ -37,6 +37,8 @@ type CreateWebhookInput struct {
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
 	// Whether to send from the start. Tests can be run either way; `testWebhook(activate: true)` switches the webhook on once every test succeeded.
 	Active graphql.Omittable[*bool] `json:"active,omitempty"`
+	// Limit to these resources, at most 100, each 1 to 128 characters; a repeated one is kept once. Empty: no limit.
+	ResourceIds graphql.Omittable[[]string] `json:"resourceIds,omitempty"`
 	// How events are sent.
 	Method graphql.Omittable[*webhook.Method] `json:"method,omitempty"`
 	// What is sent. When omitted: `ENVELOPE` for `POST`, `DATA` for `GET`, which takes no other.
@@ -45,6 +47,10 @@ type CreateWebhookInput struct {
 	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
 	// How long one request may take, 1,000 to 30,000.
 	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
+	// The most requests per second, 1 to 10,000. No limit when omitted.
+	RateLimitPerSecond graphql.Omittable[*int] `json:"rateLimitPerSecond,omitempty"`
+	// When and how often failures are tried again.
+	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
 	// Free data, an object of at most 16 KiB.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
 }
@@ -151,6 +157,18 @@ type PageInfo struct {
 
 // Everything that can be read. All root lookups by id answer `null` for an object that is absent or not yours.
 type Query struct {
+}
+
+// When and how often a failed delivery is tried again. The members have no defaults in the schema, so that an update can keep the omitted ones.
+type RetryPolicyInput struct {
+	// Attempts in all, the first included. 1 to 20. 11 when omitted.
+	MaxAttempts graphql.Omittable[*int] `json:"maxAttempts,omitempty"`
+	// The wait before the second attempt, 1 to 3,600. Each wait is lengthened by 0 to 20 % at random. 5 when omitted.
+	InitialDelaySeconds graphql.Omittable[*int] `json:"initialDelaySeconds,omitempty"`
+	// What each wait is multiplied by for the next, 1 to 10. 4 when omitted.
+	BackoffFactor graphql.Omittable[*float64] `json:"backoffFactor,omitempty"`
+	// The longest wait, 1 to 86,400. 86,400 when omitted.
+	MaxDelaySeconds graphql.Omittable[*int] `json:"maxDelaySeconds,omitempty"`
 }
 
 // An endpoint that is not registered.
@@ -277,7 +295,7 @@ type TestWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
-// Changes to a webhook. An omitted field stays as it is. `null` clears `description`; for any other field it is a `REQUIRED` error (omit the field to keep it).
+// Changes to a webhook. An omitted field stays as it is, member by member in `retryPolicy` too. `null` clears `description` and `rateLimitPerSecond`; for any other field it is a `REQUIRED` error (omit the field to keep it).
 type UpdateWebhookInput struct {
 	// The webhook's id or uid.
 	ID string `json:"id"`
@@ -299,6 +317,8 @@ type UpdateWebhookInput struct {
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
 	// The owner's switch. `true` also lifts a suspension.
 	Active graphql.Omittable[*bool] `json:"active,omitempty"`
+	// The whole new list of resources.
+	ResourceIds graphql.Omittable[[]string] `json:"resourceIds,omitempty"`
 	// How events are sent.
 	Method graphql.Omittable[*webhook.Method] `json:"method,omitempty"`
 	// What is sent. When omitted and `method` changes: `ENVELOPE` for `POST`, `DATA` for `GET`, which takes no other.
@@ -307,6 +327,10 @@ type UpdateWebhookInput struct {
 	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
 	// How long one request may take.
 	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
+	// The most requests per second.
+	RateLimitPerSecond graphql.Omittable[*int] `json:"rateLimitPerSecond,omitempty"`
+	// When and how often failures are tried again.
+	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
 	// The whole new object.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
 }

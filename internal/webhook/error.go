@@ -69,6 +69,14 @@ func (e Errors) Unwrap() []error {
 	return errs
 }
 
+// Under puts the path of each under a field and returns them.
+func (e Errors) Under(path ...string) Errors {
+	for _, err := range e {
+		err.Field = append(append([]string{}, path...), err.Field...)
+	}
+	return e
+}
+
 // OrNil returns e as an error, nil where there are none.
 func (e Errors) OrNil() error {
 	if len(e) == 0 {

@@ -24,6 +24,9 @@ const MaxEvents = 100
 // MaxMetadata is the largest metadata object, in bytes of its JSON.
 const MaxMetadata = 16 << 10
 
+// maxResourceID is how many characters the id of a resource has at most.
+const maxResourceID = 128
+
 // Validate finds every mistake in w, but for those that only the catalogue
 // (unknown event types), the other webhooks (a uid that is taken) or the
 // network's rules (the URL) can tell.
@@ -98,6 +101,12 @@ func rules() []rule {
 			return eventName.MatchString(event) || eventPattern.MatchString(event)
 		}, Invalid, func(e validator.FieldError) string {
 			return eventMistake(e.Value().(string))
+		}},
+		{"resource", func(f validator.FieldLevel) bool {
+			id := f.Field().String()
+			return id != "" && utf8.RuneCountInString(id) <= maxResourceID && isText(id) && strings.TrimSpace(id) == id
+		}, Invalid, func(validator.FieldError) string {
+			return "A resource's id is 1 to 128 characters, none of them a control character, with no space at its ends."
 		}},
 		{"headername", func(f validator.FieldLevel) bool {
 			return headerNameMistake(f.Field().String()) == ""
@@ -253,8 +262,9 @@ func isText(s string) bool {
 }
 
 // inputName turns a Go field's name into the schema's: TimeoutMs to timeoutMs,
-// URL to url.
+// URL to url, ResourceIDs to resourceIds.
 func inputName(field string) string {
+	field = strings.Replace(field, "IDs", "Ids", 1)
 	if strings.ToUpper(field) == field {
 		return strings.ToLower(field)
 	}

@@ -3,6 +3,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,7 @@ func valid() *Webhook {
 		Signing:       SigningStandard,
 		Secret:        NewSecret(),
 		TimeoutMs:     15_000,
+		RetryPolicy:   DefaultRetryPolicy(),
 		Metadata:      []byte("{}"),
 	}
 }
@@ -68,6 +70,18 @@ func TestValidate(t *testing.T) {
 				w.Headers = append(w.Headers, Header{fmt.Sprint("X-", i), "1"})
 			}
 		}, "TOO_LONG headers"},
+		{"empty resource", func(w *Webhook) { w.ResourceIDs = []string{"dc-1", ""} }, "INVALID resourceIds.1"},
+		{"long resource", func(w *Webhook) { w.ResourceIDs = []string{strings.Repeat("é", 129)} }, "INVALID resourceIds.0"},
+		{"resource with a space", func(w *Webhook) { w.ResourceIDs = []string{"dc 1", " dc"} }, "INVALID resourceIds.1"},
+		{"many resources", func(w *Webhook) { w.ResourceIDs = slices.Repeat([]string{"a"}, 101) }, "TOO_LONG resourceIds"},
+		{"no requests per second", func(w *Webhook) { w.RateLimitPerSecond = new(int) }, "INVALID rateLimitPerSecond"},
+		{"many requests per second", func(w *Webhook) { n := 10_001; w.RateLimitPerSecond = &n }, "INVALID rateLimitPerSecond"},
+		{"no attempts", func(w *Webhook) { w.RetryPolicy.MaxAttempts = 0 }, "INVALID retryPolicy.maxAttempts"},
+		{"many attempts", func(w *Webhook) { w.RetryPolicy.MaxAttempts = 21 }, "INVALID retryPolicy.maxAttempts"},
+		{"no delay", func(w *Webhook) { w.RetryPolicy.InitialDelaySeconds = 0 }, "INVALID retryPolicy.initialDelaySeconds"},
+		{"long delay", func(w *Webhook) { w.RetryPolicy.MaxDelaySeconds = 86_401 }, "INVALID retryPolicy.maxDelaySeconds"},
+		{"shrinking delay", func(w *Webhook) { w.RetryPolicy.BackoffFactor = 0.5 }, "INVALID retryPolicy.backoffFactor"},
+		{"delay that is no number", func(w *Webhook) { w.RetryPolicy.BackoffFactor = math.NaN() }, "INVALID retryPolicy.backoffFactor"},
 		{"metadata no object", func(w *Webhook) { w.Metadata = []byte("[]") }, "INVALID metadata"},
 		{"large metadata", func(w *Webhook) { w.Metadata = []byte(`{"a":"` + strings.Repeat("x", MaxMetadata) + `"}`) }, "INVALID metadata"},
 		{"GET with an envelope", func(w *Webhook) { w.Method = MethodGet }, "INVALID payloadFormat"},

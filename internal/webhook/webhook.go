@@ -27,6 +27,9 @@ type Webhook struct {
 	URL string
 	// Events are names of event types, or patterns that Match understands.
 	Events []string `validate:"min=1,max=100,dive,event"`
+	// ResourceIDs are the platform's resources that it is limited to; none: it
+	// gets events about any.
+	ResourceIDs []string `validate:"max=100,dive,resource"`
 	// Active is the owner's switch.
 	Active          bool
 	StatusReason    StatusReason
@@ -39,8 +42,11 @@ type Webhook struct {
 	Headers []Header `validate:"max=20,dive"`
 	// TimeoutMs is how long one request may take, from name lookup to the end
 	// of the answer.
-	TimeoutMs int             `validate:"min=1000,max=30000"`
-	Metadata  json.RawMessage `validate:"metadata"`
+	TimeoutMs int `validate:"min=1000,max=30000"`
+	// RateLimitPerSecond is the most requests per second; nil: no limit.
+	RateLimitPerSecond *int `validate:"omitempty,min=1,max=10000"`
+	RetryPolicy        RetryPolicy
+	Metadata           json.RawMessage `validate:"metadata"`
 	// Version grows by one with every change.
 	Version   int
 	CreatedAt time.Time
@@ -157,6 +163,23 @@ const (
 	// SigningNone sends no signature headers.
 	SigningNone Signing = "NONE"
 )
+
+// RetryPolicy says when and how often a failed delivery is tried again.
+type RetryPolicy struct {
+	// MaxAttempts counts the first attempt, too.
+	MaxAttempts int `validate:"min=1,max=20"`
+	// InitialDelaySeconds pass before the second attempt; each further wait is
+	// the one before times BackoffFactor, up to MaxDelaySeconds.
+	InitialDelaySeconds int     `validate:"min=1,max=3600"`
+	BackoffFactor       float64 `validate:"min=1,max=10"`
+	MaxDelaySeconds     int     `validate:"min=1,max=86400"`
+}
+
+// DefaultRetryPolicy tries for three days: ten retries, 5 s after the first
+// failure, then 20 s, 80 s and so on up to a day apart.
+func DefaultRetryPolicy() RetryPolicy {
+	return RetryPolicy{MaxAttempts: 11, InitialDelaySeconds: 5, BackoffFactor: 4, MaxDelaySeconds: 86_400}
+}
 
 // Header is one HTTP header.
 type Header struct {

@@ -1,0 +1,12 @@
+-- +goose Up
+-- What a webhook is limited to, how fast it is sent to, and how failures are
+-- tried again. Each ALTER takes its lock for a moment: constant defaults
+-- rewrite nothing, and the checks read the table once.
+
+ALTER TABLE webhooks
+    ADD COLUMN resource_ids                text[]           NOT NULL DEFAULT '{}' CHECK (cardinality(resource_ids) <= 100),
+    ADD COLUMN rate_limit_per_second       integer          CHECK (rate_limit_per_second BETWEEN 1 AND 10000),
+    ADD COLUMN retry_max_attempts          integer          NOT NULL DEFAULT 11 CHECK (retry_max_attempts BETWEEN 1 AND 20),
+    ADD COLUMN retry_initial_delay_seconds integer          NOT NULL DEFAULT 5 CHECK (retry_initial_delay_seconds BETWEEN 1 AND 3600),
+    ADD COLUMN retry_backoff_factor        double precision NOT NULL DEFAULT 4 CHECK (retry_backoff_factor BETWEEN 1 AND 10),
+    ADD COLUMN retry_max_delay_seconds     integer          NOT NULL DEFAULT 86400 CHECK (retry_max_delay_seconds BETWEEN 1 AND 86400);
