@@ -100,10 +100,11 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CreateWebhook func(childComplexity int, input CreateWebhookInput) int
-		DeleteWebhook func(childComplexity int, input DeleteWebhookInput) int
-		TestWebhook   func(childComplexity int, input TestWebhookInput) int
-		UpdateWebhook func(childComplexity int, input UpdateWebhookInput) int
+		CreateWebhook  func(childComplexity int, input CreateWebhookInput) int
+		DeleteWebhook  func(childComplexity int, input DeleteWebhookInput) int
+		ReplaceWebhook func(childComplexity int, input ReplaceWebhookInput) int
+		TestWebhook    func(childComplexity int, input TestWebhookInput) int
+		UpdateWebhook  func(childComplexity int, input UpdateWebhookInput) int
 	}
 
 	PageInfo struct {
@@ -120,6 +121,13 @@ type ComplexityRoot struct {
 		TestRun    func(childComplexity int, id string) int
 		Webhook    func(childComplexity int, id string) int
 		Webhooks   func(childComplexity int, first *int, after *string, last *int, before *string) int
+	}
+
+	ReplaceWebhookPayload struct {
+		Created    func(childComplexity int) int
+		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
 	}
 
 	RetryPolicy struct {
@@ -275,6 +283,7 @@ type HttpResponseResolver interface {
 type MutationResolver interface {
 	CreateWebhook(ctx context.Context, input CreateWebhookInput) (*CreateWebhookPayload, error)
 	UpdateWebhook(ctx context.Context, input UpdateWebhookInput) (*UpdateWebhookPayload, error)
+	ReplaceWebhook(ctx context.Context, input ReplaceWebhookInput) (*ReplaceWebhookPayload, error)
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
 }
@@ -564,6 +573,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteWebhook(childComplexity, args["input"].(DeleteWebhookInput)), true
+	case "Mutation.replaceWebhook":
+		if e.ComplexityRoot.Mutation.ReplaceWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replaceWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplaceWebhook(childComplexity, args["input"].(ReplaceWebhookInput)), true
 	case "Mutation.testWebhook":
 		if e.ComplexityRoot.Mutation.TestWebhook == nil {
 			break
@@ -679,6 +699,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+
+	case "ReplaceWebhookPayload.created":
+		if e.ComplexityRoot.ReplaceWebhookPayload.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.Created(childComplexity), true
+	case "ReplaceWebhookPayload.secret":
+		if e.ComplexityRoot.ReplaceWebhookPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.Secret(childComplexity), true
+	case "ReplaceWebhookPayload.userErrors":
+		if e.ComplexityRoot.ReplaceWebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.UserErrors(childComplexity), true
+	case "ReplaceWebhookPayload.webhook":
+		if e.ComplexityRoot.ReplaceWebhookPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.Webhook(childComplexity), true
 
 	case "RetryPolicy.backoffFactor":
 		if e.ComplexityRoot.RetryPolicy.BackoffFactor == nil {
@@ -1262,6 +1307,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputCreateWebhookInput,
 		ec.unmarshalInputDeleteWebhookInput,
 		ec.unmarshalInputHttpHeaderInput,
+		ec.unmarshalInputReplaceWebhookInput,
 		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputTestEndpointInput,
 		ec.unmarshalInputTestPayloadInput,
@@ -1441,6 +1487,12 @@ type Mutation {
     """The changes."""
     input: UpdateWebhookInput!
   ): UpdateWebhookPayload
+
+  """Replaces a webhook whole: every omitted field takes its default again, with a new secret (HTTP PUT). Its id stays, and so does its uid unless another is given."""
+  replaceWebhook(
+    """The new webhook."""
+    input: ReplaceWebhookInput!
+  ): ReplaceWebhookPayload
 
   """Deletes a webhook. Its test runs stay readable by their ids."""
   deleteWebhook(
@@ -1879,6 +1931,60 @@ type UpdateWebhookPayload {
   userErrors: [UserError!]!
 }
 
+"""A webhook to put in the place of another."""
+input ReplaceWebhookInput {
+  """The id or uid of the webhook to replace."""
+  id: ID!
+  """Refuse with ` + "`" + `CONFLICT` + "`" + ` unless the webhook is still at this version."""
+  expectedVersion: Int
+  """Register it under ` + "`" + `id` + "`" + ` as its uid where there is none yet. ` + "`" + `uid` + "`" + ` is left out then, or the same; an ` + "`" + `expectedVersion` + "`" + ` is one of a webhook that is there."""
+  createIfMissing: Boolean = false
+  """Where events are sent."""
+  url: URL!
+  """Names of event types."""
+  events: [String!]!
+  """A new own id. The old one stays when omitted."""
+  uid: String
+  """Display name. The URL's host when omitted."""
+  name: String
+  """Free text."""
+  description: String
+  """Your own signing secret. A new one is generated when omitted. The old one signs no more."""
+  secret: String
+  """How requests are signed."""
+  signing: SigningScheme = STANDARD_WEBHOOKS
+  """Whether to send."""
+  active: Boolean = false
+  """Limit to these resources."""
+  resourceIds: [String!] = []
+  """How events are sent."""
+  method: DeliveryMethod = POST
+  """What is sent. When omitted: ` + "`" + `ENVELOPE` + "`" + ` for ` + "`" + `POST` + "`" + `, ` + "`" + `DATA` + "`" + ` for ` + "`" + `GET` + "`" + `, which takes no other."""
+  payloadFormat: PayloadFormat
+  """Extra headers, at most 20."""
+  headers: [HttpHeaderInput!] = []
+  """How long one request may take."""
+  timeoutMs: Int = 15000
+  """The most requests per second."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicyInput
+  """Free data."""
+  metadata: JSON
+}
+
+"""The outcome of ` + "`" + `replaceWebhook` + "`" + `."""
+type ReplaceWebhookPayload {
+  """The webhook as it is now."""
+  webhook: Webhook
+  """Whether it was registered by this call."""
+  created: Boolean!
+  """The generated secret; ` + "`" + `null` + "`" + ` where the caller gave it or nothing is signed."""
+  secret: String
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
 """A webhook to delete."""
 input DeleteWebhookInput {
   """The webhook's id or uid."""
@@ -2253,6 +2359,20 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_ReplaceWebhookPayload_webhook(ctx, field)
+	case "created":
+		return ec.fieldContext_ReplaceWebhookPayload_created(ctx, field)
+	case "secret":
+		return ec.fieldContext_ReplaceWebhookPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplaceWebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplaceWebhookPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2663,6 +2783,20 @@ func (ec *executionContext) field_Mutation_deleteWebhook_args(ctx context.Contex
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (DeleteWebhookInput, error) {
 			return ec.unmarshalNDeleteWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeleteWebhookInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReplaceWebhookInput, error) {
+			return ec.unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3864,6 +3998,50 @@ func (ec *executionContext) fieldContext_Mutation_updateWebhook(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_replaceWebhook(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replaceWebhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplaceWebhook(ctx, fc.Args["input"].(ReplaceWebhookInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ReplaceWebhookPayload) graphql.Marshaler {
+			return ec.marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replaceWebhook(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplaceWebhookPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replaceWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_deleteWebhook(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4379,6 +4557,116 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields___Schema(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_webhook(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_webhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Webhook, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Webhook) graphql.Marshaler {
+			return ec.marshalOWebhook2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhook(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_webhook(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceWebhookPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_created(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_created(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Created, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_created(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplaceWebhookPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_secret(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_secret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Secret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplaceWebhookPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceWebhookPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -8067,6 +8355,184 @@ func (ec *executionContext) unmarshalInputHttpHeaderInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Context, obj any) (ReplaceWebhookInput, error) {
+	var it ReplaceWebhookInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["createIfMissing"]; !present {
+		asMap["createIfMissing"] = false
+	}
+	if _, present := asMap["signing"]; !present {
+		asMap["signing"] = "STANDARD_WEBHOOKS"
+	}
+	if _, present := asMap["active"]; !present {
+		asMap["active"] = false
+	}
+	if _, present := asMap["resourceIds"]; !present {
+		asMap["resourceIds"] = []any{}
+	}
+	if _, present := asMap["method"]; !present {
+		asMap["method"] = "POST"
+	}
+	if _, present := asMap["headers"]; !present {
+		asMap["headers"] = []any{}
+	}
+	if _, present := asMap["timeoutMs"]; !present {
+		asMap["timeoutMs"] = 15000
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "createIfMissing", "url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedVersion = graphql.OmittableOf(data)
+		case "createIfMissing":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createIfMissing"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreateIfMissing = graphql.OmittableOf(data)
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNURL2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
+		case "events":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("events"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Events = data
+		case "uid":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uid"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UID = graphql.OmittableOf(data)
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = graphql.OmittableOf(data)
+		case "secret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Secret = graphql.OmittableOf(data)
+		case "signing":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("signing"))
+			data, err := ec.unmarshalOSigningScheme2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Signing = graphql.OmittableOf(data)
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Active = graphql.OmittableOf(data)
+		case "resourceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceIds = graphql.OmittableOf(data)
+		case "method":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
+			data, err := ec.unmarshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Method = graphql.OmittableOf(data)
+		case "payloadFormat":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("payloadFormat"))
+			data, err := ec.unmarshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐPayloadFormat(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PayloadFormat = graphql.OmittableOf(data)
+		case "headers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("headers"))
+			data, err := ec.unmarshalOHttpHeaderInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Headers = graphql.OmittableOf(data)
+		case "timeoutMs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeoutMs"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TimeoutMs = graphql.OmittableOf(data)
+		case "rateLimitPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rateLimitPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RateLimitPerSecond = graphql.OmittableOf(data)
+		case "retryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryPolicy"))
+			data, err := ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryPolicy = graphql.OmittableOf(data)
+		case "metadata":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Metadata = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRetryPolicyInput(ctx context.Context, obj any) (RetryPolicyInput, error) {
 	var it RetryPolicyInput
 	if obj == nil {
@@ -9099,6 +9565,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "replaceWebhook":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replaceWebhook(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "deleteWebhook":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteWebhook(ctx, field)
@@ -9352,6 +9825,59 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var replaceWebhookPayloadImplementors = []string{"ReplaceWebhookPayload"}
+
+func (ec *executionContext) _ReplaceWebhookPayload(ctx context.Context, sel ast.SelectionSet, obj *ReplaceWebhookPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replaceWebhookPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplaceWebhookPayload")
+		case "webhook":
+			out.Values[i] = ec._ReplaceWebhookPayload_webhook(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "created":
+			out.Values[i] = ec._ReplaceWebhookPayload_created(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "secret":
+			out.Values[i] = ec._ReplaceWebhookPayload_secret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReplaceWebhookPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -11471,6 +11997,11 @@ func (ec *executionContext) marshalNPayloadFormat2githubᚗcomᚋhookqlᚋhookql
 	return res
 }
 
+func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx context.Context, v any) (ReplaceWebhookInput, error) {
+	res, err := ec.unmarshalInputReplaceWebhookInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx context.Context, sel ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
 	return ec._RetryPolicy(ctx, sel, &v)
 }
@@ -12295,6 +12826,13 @@ func (ec *executionContext) marshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhoo
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *ReplaceWebhookPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReplaceWebhookPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx context.Context, v any) (*RetryPolicyInput, error) {

@@ -159,6 +159,60 @@ type PageInfo struct {
 type Query struct {
 }
 
+// A webhook to put in the place of another.
+type ReplaceWebhookInput struct {
+	// The id or uid of the webhook to replace.
+	ID string `json:"id"`
+	// Refuse with `CONFLICT` unless the webhook is still at this version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty"`
+	// Register it under `id` as its uid where there is none yet. `uid` is left out then, or the same; an `expectedVersion` is one of a webhook that is there.
+	CreateIfMissing graphql.Omittable[*bool] `json:"createIfMissing,omitempty"`
+	// Where events are sent.
+	URL string `json:"url"`
+	// Names of event types.
+	Events []string `json:"events"`
+	// A new own id. The old one stays when omitted.
+	UID graphql.Omittable[*string] `json:"uid,omitempty"`
+	// Display name. The URL's host when omitted.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Free text.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Your own signing secret. A new one is generated when omitted. The old one signs no more.
+	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
+	// How requests are signed.
+	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
+	// Whether to send.
+	Active graphql.Omittable[*bool] `json:"active,omitempty"`
+	// Limit to these resources.
+	ResourceIds graphql.Omittable[[]string] `json:"resourceIds,omitempty"`
+	// How events are sent.
+	Method graphql.Omittable[*webhook.Method] `json:"method,omitempty"`
+	// What is sent. When omitted: `ENVELOPE` for `POST`, `DATA` for `GET`, which takes no other.
+	PayloadFormat graphql.Omittable[*webhook.PayloadFormat] `json:"payloadFormat,omitempty"`
+	// Extra headers, at most 20.
+	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
+	// How long one request may take.
+	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
+	// The most requests per second.
+	RateLimitPerSecond graphql.Omittable[*int] `json:"rateLimitPerSecond,omitempty"`
+	// When and how often failures are tried again.
+	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
+	// Free data.
+	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+}
+
+// The outcome of `replaceWebhook`.
+type ReplaceWebhookPayload struct {
+	// The webhook as it is now.
+	Webhook *webhook.Webhook `json:"webhook,omitempty"`
+	// Whether it was registered by this call.
+	Created bool `json:"created"`
+	// The generated secret; `null` where the caller gave it or nothing is signed.
+	Secret *string `json:"secret,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // When and how often a failed delivery is tried again. The members have no defaults in the schema, so that an update can keep the omitted ones.
 type RetryPolicyInput struct {
 	// Attempts in all, the first included. 1 to 20. 11 when omitted.

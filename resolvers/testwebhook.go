@@ -131,7 +131,7 @@ func newEndpoint(workspaceID string, input *graph.TestEndpointInput) (*webhook.W
 		PayloadFormat: input.PayloadFormat,
 		Headers:       input.Headers,
 		TimeoutMs:     input.TimeoutMs,
-	})
+	}, nil)
 	w.ID = ""
 	w.Signing = or(input.Signing, signing)
 	return w, errs

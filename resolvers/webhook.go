@@ -95,12 +95,8 @@ func (r mutationResolver) createWebhook(ctx context.Context, input graph.CreateW
 	if err != nil {
 		return nil, nil, err
 	}
-	w, errs := newWebhook(workspaceID, input)
-	if w.Signing == webhook.SigningStandard && input.Secret.Value() == nil {
-		w.Secret = webhook.NewSecret()
-		secret := string(w.Secret)
-		generated = &secret
-	}
+	w, errs := newWebhook(workspaceID, input, nil)
+	generated = generateSecret(w, input.Secret)
 	if err := r.check(catalogue, w, &webhook.Webhook{}, errs); err != nil {
 		return nil, nil, err
 	}
@@ -110,11 +106,23 @@ func (r mutationResolver) createWebhook(ctx context.Context, input graph.CreateW
 	return w, generated, nil
 }
 
-// newWebhook makes a webhook of an input, with the defaults of the schema.
-func newWebhook(workspaceID string, input graph.CreateWebhookInput) (*webhook.Webhook, webhook.Errors) {
+// generateSecret makes a secret for a webhook that signs, where the input gave
+// none, and returns it to be shown.
+func generateSecret(w *webhook.Webhook, given graphql.Omittable[*string]) *string {
+	if w.Signing == webhook.SigningNone || given.Value() != nil {
+		return nil
+	}
+	w.Secret = webhook.NewSecret()
+	secret := string(w.Secret)
+	return &secret
+}
+
+// newWebhook makes a webhook of an input, with the defaults of the schema. A
+// header without a value keeps the one it has among the old headers.
+func newWebhook(workspaceID string, input graph.CreateWebhookInput, old []webhook.Header) (*webhook.Webhook, webhook.Errors) {
 	now := webhook.Now()
 	method := or(input.Method, webhook.MethodPost)
-	headers, errs := headersOf(input.Headers.Value(), nil)
+	headers, errs := headersOf(input.Headers.Value(), old)
 	policy := webhook.DefaultRetryPolicy()
 	fillRetryPolicy(&policy, input.RetryPolicy.Value())
 	w := &webhook.Webhook{
