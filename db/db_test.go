@@ -265,7 +265,7 @@ func TestWebhookPages(t *testing.T) {
 		"last reaches top": {webhook.Page{Limit: 3, Before: all[2], FromEnd: true}, all[:2], true, false},
 		"between":          {webhook.Page{Limit: 9, After: all[1], Before: all[4]}, all[2:4], false, true},
 	} {
-		slice, err := d.Webhooks(t.Context(), workspaceID, test.page)
+		slice, err := d.Webhooks(t.Context(), workspaceID, webhook.Filter{}, webhook.Order{By: webhook.OrderByCreatedAt}, test.page)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +280,7 @@ func TestWebhookPages(t *testing.T) {
 			t.Errorf("%s: next, previous = %t, %t, want %t, %t", name, slice.HasNext, slice.HasPrevious, test.next, test.up)
 		}
 	}
-	if n, err := d.CountWebhooks(t.Context(), workspaceID); err != nil || n != 7 {
+	if n, err := d.CountWebhooks(t.Context(), workspaceID, webhook.Filter{}); err != nil || n != 7 {
 		t.Errorf("CountWebhooks = %d, %v, want 7", n, err)
 	}
 }

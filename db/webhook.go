@@ -270,47 +270,6 @@ func (d *DB) WebhooksByID(ctx context.Context, workspaceID string, ids []string)
 	return webhooksOf(rows), nil
 }
 
-var listNewestWebhooks = newStatement("webhooks.list_newest", `
-SELECT`+webhookColumns+`
-FROM webhooks
-WHERE workspace_id = $1
-	AND id < $2
-	AND id > $3
-ORDER BY id DESC
-LIMIT $4`)
-
-var listOldestWebhooks = newStatement("webhooks.list_oldest", `
-SELECT`+webhookColumns+`
-FROM webhooks
-WHERE workspace_id = $1
-	AND id < $2
-	AND id > $3
-ORDER BY id
-LIMIT $4`)
-
-// Webhooks returns a page of the workspace's webhooks, newest first.
-func (d *DB) Webhooks(ctx context.Context, workspaceID string, p webhook.Page) (webhook.Slice[*webhook.Webhook], error) {
-	statement := listNewestWebhooks
-	if p.FromEnd {
-		statement = listOldestWebhooks
-	}
-	below, above := bounds(p)
-	var rows []webhookRow
-	if err := d.list(ctx, statement, &rows, workspaceID, below, above, p.Limit+1); err != nil {
-		return webhook.Slice[*webhook.Webhook]{}, err
-	}
-	return cut(p, webhooksOf(rows)), nil
-}
-
-var countWebhooks = newStatement("webhooks.count", `
-SELECT count(*) FROM webhooks WHERE workspace_id = $1`)
-
-// CountWebhooks says how many webhooks the workspace has.
-func (d *DB) CountWebhooks(ctx context.Context, workspaceID string) (n int, err error) {
-	err = d.get(ctx, d.pool, countWebhooks, &n, workspaceID)
-	return n, err
-}
-
 // A GET webhook's event follows its URL as the query, or as the rest of one
 // that may end in "?" or "&" already.
 var listSecretsByURL = newStatement("webhooks.secrets_by_url", `

@@ -115,12 +115,13 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		EventType  func(childComplexity int, name string) int
-		EventTypes func(childComplexity int, category *string) int
-		Node       func(childComplexity int, id string) int
-		TestRun    func(childComplexity int, id string) int
-		Webhook    func(childComplexity int, id string) int
-		Webhooks   func(childComplexity int, first *int, after *string, last *int, before *string) int
+		EventType   func(childComplexity int, name string) int
+		EventTypes  func(childComplexity int, category *string) int
+		Node        func(childComplexity int, id string) int
+		TestRun     func(childComplexity int, id string) int
+		Webhook     func(childComplexity int, id string) int
+		WebhookPage func(childComplexity int, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) int
+		Webhooks    func(childComplexity int, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) int
 	}
 
 	ReplaceWebhookPayload struct {
@@ -265,6 +266,16 @@ type ComplexityRoot struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
+
+	WebhookPage struct {
+		Count     func(childComplexity int) int
+		Next      func(childComplexity int) int
+		Page      func(childComplexity int) int
+		PageCount func(childComplexity int) int
+		PageSize  func(childComplexity int) int
+		Previous  func(childComplexity int) int
+		Results   func(childComplexity int) int
+	}
 }
 
 // endregion ***************************** api!.gotpl *****************************
@@ -290,7 +301,8 @@ type MutationResolver interface {
 type QueryResolver interface {
 	Node(ctx context.Context, id string) (Node, error)
 	Webhook(ctx context.Context, id string) (*webhook.Webhook, error)
-	Webhooks(ctx context.Context, first *int, after *string, last *int, before *string) (*WebhookConnection, error)
+	Webhooks(ctx context.Context, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookConnection, error)
+	WebhookPage(ctx context.Context, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookPage, error)
 	EventTypes(ctx context.Context, category *string) ([]*webhook.EventType, error)
 	EventType(ctx context.Context, name string) (*webhook.EventType, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
@@ -688,6 +700,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Webhook(childComplexity, args["id"].(string)), true
+	case "Query.webhookPage":
+		if e.ComplexityRoot.Query.WebhookPage == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhookPage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.WebhookPage(childComplexity, args["page"].(*int), args["pageSize"].(*int), args["filter"].(*WebhookFilter), args["orderBy"].(*WebhookOrder)), true
 	case "Query.webhooks":
 		if e.ComplexityRoot.Query.Webhooks == nil {
 			break
@@ -698,7 +721,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*WebhookFilter), args["orderBy"].(*WebhookOrder)), true
 
 	case "ReplaceWebhookPayload.created":
 		if e.ComplexityRoot.ReplaceWebhookPayload.Created == nil {
@@ -1296,6 +1319,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WebhookEdge.Node(childComplexity), true
 
+	case "WebhookPage.count":
+		if e.ComplexityRoot.WebhookPage.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Count(childComplexity), true
+	case "WebhookPage.next":
+		if e.ComplexityRoot.WebhookPage.Next == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Next(childComplexity), true
+	case "WebhookPage.page":
+		if e.ComplexityRoot.WebhookPage.Page == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Page(childComplexity), true
+	case "WebhookPage.pageCount":
+		if e.ComplexityRoot.WebhookPage.PageCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.PageCount(childComplexity), true
+	case "WebhookPage.pageSize":
+		if e.ComplexityRoot.WebhookPage.PageSize == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.PageSize(childComplexity), true
+	case "WebhookPage.previous":
+		if e.ComplexityRoot.WebhookPage.Previous == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Previous(childComplexity), true
+	case "WebhookPage.results":
+		if e.ComplexityRoot.WebhookPage.Results == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Results(childComplexity), true
+
 	}
 	return 0, false
 }
@@ -1314,6 +1380,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTestTarget,
 		ec.unmarshalInputTestWebhookInput,
 		ec.unmarshalInputUpdateWebhookInput,
+		ec.unmarshalInputWebhookFilter,
+		ec.unmarshalInputWebhookOrder,
 	)
 	first := true
 
@@ -1443,7 +1511,7 @@ type Query {
     id: ID!
   ): Webhook
 
-  """Webhooks of the caller's workspace, newest first, by cursor."""
+  """Webhooks of the caller's workspace, by cursor. A cursor is one of the order that it was got in."""
   webhooks(
     """Return at most this many, from the start. Default 25, at most 100."""
     first: Int
@@ -1453,7 +1521,23 @@ type Query {
     last: Int
     """Return only items before this cursor."""
     before: String
+    """Keep only webhooks that match."""
+    filter: WebhookFilter
+    """Sort order. Newest first when omitted."""
+    orderBy: WebhookOrder
   ): WebhookConnection
+
+  """Webhooks of the caller's workspace, by page number, for tables with numbered pages."""
+  webhookPage(
+    """Which page, from 1 to 1,000,000."""
+    page: Int = 1
+    """Webhooks per page, 1 to 100."""
+    pageSize: Int = 25
+    """Keep only webhooks that match."""
+    filter: WebhookFilter
+    """Sort order. Newest first when omitted."""
+    orderBy: WebhookOrder
+  ): WebhookPage
 
   """Every event type a webhook can subscribe to, by category, then name. The catalogue is the installation's, the same for every workspace; at most 1,000."""
   eventTypes(
@@ -1564,6 +1648,14 @@ enum UserErrorCode {
   BLOCKED_ADDRESS
   """The object was changed since it was read."""
   CONFLICT
+}
+
+"""A sort direction."""
+enum OrderDirection {
+  """Smallest or oldest first."""
+  ASC
+  """Largest or newest first."""
+  DESC
 }
 
 """One HTTP header."""
@@ -1835,6 +1927,54 @@ type WebhookEdge {
   cursor: String!
   """The webhook."""
   node: Webhook!
+}
+
+"""A numbered page of webhooks."""
+type WebhookPage {
+  """How many match in all. Counted only when asked for, as ` + "`" + `pageCount` + "`" + ` is."""
+  count: Int!
+  """The number of pages."""
+  pageCount: Int!
+  """This page's number."""
+  page: Int!
+  """Webhooks per page."""
+  pageSize: Int!
+  """The next page's number; ` + "`" + `null` + "`" + ` on the last."""
+  next: Int
+  """The previous page's number; ` + "`" + `null` + "`" + ` on the first."""
+  previous: Int
+  """The webhooks of this page."""
+  results: [Webhook!]!
+}
+
+"""Which webhooks to keep. Every given field must match."""
+input WebhookFilter {
+  """Subscribes to this event type, by its name or by a pattern."""
+  eventName: String
+  """Is in one of these states."""
+  status: [WebhookStatus!]
+  """Is limited to this resource, or has no limit."""
+  resourceId: String
+  """The name, uid or URL contains this text, at most 256 characters, whatever the case."""
+  search: String
+}
+
+"""How to sort webhooks."""
+input WebhookOrder {
+  """By which field."""
+  field: WebhookOrderField = CREATED_AT
+  """In which direction."""
+  direction: OrderDirection = DESC
+}
+
+"""What webhooks can be sorted by."""
+enum WebhookOrderField {
+  """When it was registered."""
+  CREATED_AT
+  """When it last changed."""
+  UPDATED_AT
+  """Its name, whatever the case."""
+  NAME
 }
 
 """A webhook to register."""
@@ -2647,6 +2787,26 @@ func (ec *executionContext) childFields_WebhookEdge(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type WebhookEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_WebhookPage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_WebhookPage_count(ctx, field)
+	case "pageCount":
+		return ec.fieldContext_WebhookPage_pageCount(ctx, field)
+	case "page":
+		return ec.fieldContext_WebhookPage_page(ctx, field)
+	case "pageSize":
+		return ec.fieldContext_WebhookPage_pageSize(ctx, field)
+	case "next":
+		return ec.fieldContext_WebhookPage_next(ctx, field)
+	case "previous":
+		return ec.fieldContext_WebhookPage_previous(ctx, field)
+	case "results":
+		return ec.fieldContext_WebhookPage_results(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookPage", field.Name)
+}
+
 func (ec *executionContext) childFields___Directive(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -2903,6 +3063,44 @@ func (ec *executionContext) field_Query_testRun_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_webhookPage_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "page",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["page"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "pageSize",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["pageSize"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*WebhookFilter, error) {
+			return ec.unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*WebhookOrder, error) {
+			return ec.unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_webhook_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -2952,6 +3150,22 @@ func (ec *executionContext) field_Query_webhooks_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*WebhookFilter, error) {
+			return ec.unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*WebhookOrder, error) {
+			return ec.unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
 	return args, nil
 }
 
@@ -4320,7 +4534,7 @@ func (ec *executionContext) _Query_webhooks(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Webhooks(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Webhooks(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*WebhookFilter), fc.Args["orderBy"].(*WebhookOrder))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *WebhookConnection) graphql.Marshaler {
@@ -4348,6 +4562,50 @@ func (ec *executionContext) fieldContext_Query_webhooks(ctx context.Context, fie
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_webhooks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_webhookPage(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_webhookPage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().WebhookPage(ctx, fc.Args["page"].(*int), fc.Args["pageSize"].(*int), fc.Args["filter"].(*WebhookFilter), fc.Args["orderBy"].(*WebhookOrder))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookPage) graphql.Marshaler {
+			return ec.marshalOWebhookPage2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookPage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_webhookPage(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookPage(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_webhookPage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -7068,6 +7326,176 @@ func (ec *executionContext) fieldContext_WebhookEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _WebhookPage_count(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_pageCount(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_pageCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_pageCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_page(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_page(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Page, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_page(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_pageSize(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_pageSize(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageSize, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_pageSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_next(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_next(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Next, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_next(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_previous(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_previous(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Previous, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_previous(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_results(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_results(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Results, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.Webhook) graphql.Marshaler {
+			return ec.marshalNWebhook2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhookᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_results(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookPage",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) ___Directive_name(ctx context.Context, field graphql.CollectedField, obj *introspection.Directive) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8957,6 +9385,101 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputWebhookFilter(ctx context.Context, obj any) (WebhookFilter, error) {
+	var it WebhookFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"eventName", "status", "resourceId", "search"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "eventName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventName = graphql.OmittableOf(data)
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = graphql.OmittableOf(data)
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputWebhookOrder(ctx context.Context, obj any) (WebhookOrder, error) {
+	var it WebhookOrder
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["field"]; !present {
+		asMap["field"] = "CREATED_AT"
+	}
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "DESC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalOWebhookOrderField2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOrderBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = graphql.OmittableOf(data)
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalOOrderDirection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐOrderDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 // endregion **************************** input.gotpl *****************************
 
 // region    ************************** interface.gotpl ***************************
@@ -9734,6 +10257,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_webhooks(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "webhookPage":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_webhookPage(ctx, field)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -11345,6 +11890,74 @@ func (ec *executionContext) _WebhookEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var webhookPageImplementors = []string{"WebhookPage"}
+
+func (ec *executionContext) _WebhookPage(ctx context.Context, sel ast.SelectionSet, obj *WebhookPage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookPageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookPage")
+		case "count":
+			out.Values[i] = ec._WebhookPage_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageCount":
+			out.Values[i] = ec._WebhookPage_pageCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "page":
+			out.Values[i] = ec._WebhookPage_page(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageSize":
+			out.Values[i] = ec._WebhookPage_pageSize(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "next":
+			out.Values[i] = ec._WebhookPage_next(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "previous":
+			out.Values[i] = ec._WebhookPage_previous(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "results":
+			out.Values[i] = ec._WebhookPage_results(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var __DirectiveImplementors = []string{"__Directive"}
 
 func (ec *executionContext) ___Directive(ctx context.Context, sel ast.SelectionSet, obj *introspection.Directive) graphql.Marshaler {
@@ -12790,6 +13403,22 @@ func (ec *executionContext) marshalONode2githubᚗcomᚋhookqlᚋhookqlᚋgraph�
 	return ec._Node(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOOrderDirection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐOrderDirection(ctx context.Context, v any) (*OrderDirection, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(OrderDirection)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOrderDirection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐOrderDirection(ctx context.Context, sel ast.SelectionSet, v *OrderDirection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) unmarshalOOutcome2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOutcome(ctx context.Context, v any) (*webhook.Outcome, error) {
 	if v == nil {
 		return nil, nil
@@ -13047,6 +13676,84 @@ func (ec *executionContext) marshalOWebhookConnection2ᚖgithubᚗcomᚋhookql�
 		return graphql.Null
 	}
 	return ec._WebhookConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx context.Context, v any) (*WebhookFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputWebhookFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx context.Context, v any) (*WebhookOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputWebhookOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWebhookOrderField2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOrderBy(ctx context.Context, v any) (*webhook.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.OrderBy(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOWebhookOrderField2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOrderBy(ctx context.Context, sel ast.SelectionSet, v *webhook.OrderBy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOWebhookPage2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookPage(ctx context.Context, sel ast.SelectionSet, v *WebhookPage) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WebhookPage(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatusᚄ(ctx context.Context, v any) ([]webhook.Status, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]webhook.Status, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNWebhookStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.Status) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWebhookStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.EnumValue) graphql.Marshaler {

@@ -427,6 +427,102 @@ type WebhookEdge struct {
 	Node *webhook.Webhook `json:"node"`
 }
 
+// Which webhooks to keep. Every given field must match.
+type WebhookFilter struct {
+	// Subscribes to this event type, by its name or by a pattern.
+	EventName graphql.Omittable[*string] `json:"eventName,omitempty"`
+	// Is in one of these states.
+	Status graphql.Omittable[[]webhook.Status] `json:"status,omitempty"`
+	// Is limited to this resource, or has no limit.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// The name, uid or URL contains this text, at most 256 characters, whatever the case.
+	Search graphql.Omittable[*string] `json:"search,omitempty"`
+}
+
+// How to sort webhooks.
+type WebhookOrder struct {
+	// By which field.
+	Field graphql.Omittable[*webhook.OrderBy] `json:"field,omitempty"`
+	// In which direction.
+	Direction graphql.Omittable[*OrderDirection] `json:"direction,omitempty"`
+}
+
+// A numbered page of webhooks.
+type WebhookPage struct {
+	// How many match in all. Counted only when asked for, as `pageCount` is.
+	Count int `json:"count"`
+	// The number of pages.
+	PageCount int `json:"pageCount"`
+	// This page's number.
+	Page int `json:"page"`
+	// Webhooks per page.
+	PageSize int `json:"pageSize"`
+	// The next page's number; `null` on the last.
+	Next *int `json:"next,omitempty"`
+	// The previous page's number; `null` on the first.
+	Previous *int `json:"previous,omitempty"`
+	// The webhooks of this page.
+	Results []*webhook.Webhook `json:"results"`
+}
+
+// A sort direction.
+type OrderDirection string
+
+const (
+	// Smallest or oldest first.
+	OrderDirectionAsc OrderDirection = "ASC"
+	// Largest or newest first.
+	OrderDirectionDesc OrderDirection = "DESC"
+)
+
+var AllOrderDirection = []OrderDirection{
+	OrderDirectionAsc,
+	OrderDirectionDesc,
+}
+
+func (e OrderDirection) IsValid() bool {
+	switch e {
+	case OrderDirectionAsc, OrderDirectionDesc:
+		return true
+	}
+	return false
+}
+
+func (e OrderDirection) String() string {
+	return string(e)
+}
+
+func (e *OrderDirection) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = OrderDirection(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid OrderDirection", str)
+	}
+	return nil
+}
+
+func (e OrderDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *OrderDirection) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e OrderDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // How far a test is.
 type TestStatus string
 

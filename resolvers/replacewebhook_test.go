@@ -125,7 +125,7 @@ func TestPutAtOnce(t *testing.T) {
 	if w := b.find(t, "job_status"); created.Load() != 1 || w.Version != clients {
 		t.Errorf("%d created it, and it is at version %d, want 1 and %d", created.Load(), w.Version, clients)
 	}
-	if n, err := b.db.CountWebhooks(t.Context(), b.workspace); err != nil || n != 1 {
+	if n, err := b.db.CountWebhooks(t.Context(), b.workspace, webhook.Filter{}); err != nil || n != 1 {
 		t.Errorf("there are %d webhooks, %v", n, err)
 	}
 }

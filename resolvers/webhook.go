@@ -35,40 +35,6 @@ func absentIsNull[T any](object *T, err error) (*T, error) {
 	return object, err
 }
 
-// Webhooks lists the workspace's webhooks.
-func (r queryResolver) Webhooks(ctx context.Context, first *int, after *string, last *int, before *string) (*graph.WebhookConnection, error) {
-	workspaceID, err := workspace(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p, err := page(webhook.WebhookPrefix, first, after, last, before)
-	if err != nil {
-		return nil, err
-	}
-	slice, err := r.DB.Webhooks(ctx, workspaceID, p)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]string, len(slice.Items))
-	for i, w := range slice.Items {
-		ids[i] = w.ID
-	}
-	loadersOf(ctx).together(ids)
-	cursor := func(w *webhook.Webhook) string { return encodeCursor(w.ID) }
-	connection := &graph.WebhookConnection{
-		Edges:    make([]*graph.WebhookEdge, len(slice.Items)),
-		Nodes:    slice.Items,
-		PageInfo: pageInfo(slice, cursor),
-	}
-	for i, w := range slice.Items {
-		connection.Edges[i] = &graph.WebhookEdge{Cursor: cursor(w), Node: w}
-	}
-	if asked(ctx, "totalCount") {
-		connection.TotalCount, err = r.DB.CountWebhooks(ctx, workspaceID)
-	}
-	return connection, err
-}
-
 // Secret shows a webhook's secret.
 func (r webhookResolver) Secret(_ context.Context, w *webhook.Webhook) (*string, error) {
 	if w.Secret == "" {

@@ -1,7 +1,8 @@
 -- +goose Up
 -- What a webhook is limited to, how fast it is sent to, and how failures are
 -- tried again. Each ALTER takes its lock for a moment: constant defaults
--- rewrite nothing, and the checks read the table once.
+-- rewrite nothing, and the checks read the table once. Each index keeps writers
+-- out while it is built.
 
 ALTER TABLE webhooks
     ADD COLUMN resource_ids                text[]           NOT NULL DEFAULT '{}' CHECK (cardinality(resource_ids) <= 100),
@@ -10,3 +11,8 @@ ALTER TABLE webhooks
     ADD COLUMN retry_initial_delay_seconds integer          NOT NULL DEFAULT 5 CHECK (retry_initial_delay_seconds BETWEEN 1 AND 3600),
     ADD COLUMN retry_backoff_factor        double precision NOT NULL DEFAULT 4 CHECK (retry_backoff_factor BETWEEN 1 AND 10),
     ADD COLUMN retry_max_delay_seconds     integer          NOT NULL DEFAULT 86400 CHECK (retry_max_delay_seconds BETWEEN 1 AND 86400);
+
+-- One per order of the list; webhooks_newest is the third. Names are compared
+-- by bytes, which no update of the system's collations changes.
+CREATE INDEX webhooks_by_update ON webhooks (workspace_id, updated_at, id);
+CREATE INDEX webhooks_by_name ON webhooks (workspace_id, (lower(name) COLLATE "C"), id);

@@ -167,6 +167,19 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestSubscriptions compares Subscriptions with Match.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	patterns := []string{"*", "a", "a.*", "a.b", "a.b.*", "a.b.c", "a..*", ".*", "b.*", "A.*"}
+	for _, name := range []string{"a", "a.b", "a.b.c", "a..b", ".b", "b", "ab.c"} {
+		for _, pattern := range patterns {
+			if got, want := slices.Contains(Subscriptions(name), pattern), Match(pattern, name); got != want {
+				t.Errorf("Subscriptions(%q) has %q: %t, want %t", name, pattern, got, want)
+			}
+		}
+	}
+}
+
 func TestSetActive(t *testing.T) {
 	t.Parallel()
 	then, now := Now().AddDate(0, 0, -1), Now()
