@@ -101,7 +101,9 @@ func TestMigrateTwoAtOnce(t *testing.T) {
 func TestWebhookReadsBackAsWritten(t *testing.T) {
 	t.Parallel()
 	d, workspaceID := open(t)
-	want := insert(t, d, workspaceID, newWebhook("mine"))
+	want := newWebhook("mine")
+	want.RotateSecret(webhook.NewSecret(), time.Hour, want.CreatedAt)
+	insert(t, d, workspaceID, want)
 	for _, key := range []string{want.ID, want.UID} {
 		got, err := d.Webhook(t.Context(), workspaceID, key)
 		if err != nil {

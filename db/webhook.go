@@ -32,6 +32,8 @@ type webhookRow struct {
 	PayloadFormat            webhook.PayloadFormat `db:"payload_format"`
 	Signing                  webhook.Signing
 	Secret                   string
+	PreviousSecret           string     `db:"previous_secret"`
+	PreviousSecretExpiresAt  *time.Time `db:"previous_secret_expires_at"`
 	Headers                  headers
 	TimeoutMs                int     `db:"timeout_ms"`
 	RateLimitPerSecond       *int    `db:"rate_limit_per_second"`
@@ -47,24 +49,26 @@ type webhookRow struct {
 
 func (r webhookRow) webhook() *webhook.Webhook {
 	return &webhook.Webhook{
-		ID:                 r.ID,
-		WorkspaceID:        r.WorkspaceID,
-		UID:                r.UID,
-		Name:               r.Name,
-		Description:        r.Description,
-		URL:                r.URL,
-		Events:             r.Events,
-		ResourceIDs:        r.ResourceIDs,
-		Active:             r.Active,
-		StatusReason:       r.StatusReason,
-		StatusChangedAt:    r.StatusChangedAt.UTC(),
-		Method:             r.Method,
-		PayloadFormat:      r.PayloadFormat,
-		Signing:            r.Signing,
-		Secret:             webhook.Secret(r.Secret),
-		Headers:            r.Headers,
-		TimeoutMs:          r.TimeoutMs,
-		RateLimitPerSecond: r.RateLimitPerSecond,
+		ID:                      r.ID,
+		WorkspaceID:             r.WorkspaceID,
+		UID:                     r.UID,
+		Name:                    r.Name,
+		Description:             r.Description,
+		URL:                     r.URL,
+		Events:                  r.Events,
+		ResourceIDs:             r.ResourceIDs,
+		Active:                  r.Active,
+		StatusReason:            r.StatusReason,
+		StatusChangedAt:         r.StatusChangedAt.UTC(),
+		Method:                  r.Method,
+		PayloadFormat:           r.PayloadFormat,
+		Signing:                 r.Signing,
+		Secret:                  webhook.Secret(r.Secret),
+		PreviousSecret:          webhook.Secret(r.PreviousSecret),
+		PreviousSecretExpiresAt: utc(r.PreviousSecretExpiresAt),
+		Headers:                 r.Headers,
+		TimeoutMs:               r.TimeoutMs,
+		RateLimitPerSecond:      r.RateLimitPerSecond,
 		RetryPolicy: webhook.RetryPolicy{
 			MaxAttempts:         r.RetryMaxAttempts,
 			InitialDelaySeconds: r.RetryInitialDelaySeconds,
@@ -76,6 +80,14 @@ func (r webhookRow) webhook() *webhook.Webhook {
 		CreatedAt: r.CreatedAt.UTC(),
 		UpdatedAt: r.UpdatedAt.UTC(),
 	}
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
 }
 
 func webhooksOf(rows []webhookRow) []*webhook.Webhook {
@@ -101,6 +113,8 @@ const webhookState = `
 	payload_format,
 	signing,
 	secret,
+	previous_secret,
+	previous_secret_expires_at,
 	headers,
 	timeout_ms,
 	rate_limit_per_second,
@@ -121,7 +135,8 @@ const webhookColumns = `
 // workspace_id and id.
 const webhookStateValues = `
 	$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26`
+	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+	$27, $28`
 
 // stateOf are the arguments of webhookStateValues.
 func stateOf(w *webhook.Webhook) []any {
@@ -139,6 +154,8 @@ func stateOf(w *webhook.Webhook) []any {
 		w.PayloadFormat,
 		w.Signing,
 		string(w.Secret),
+		string(w.PreviousSecret),
+		w.PreviousSecretExpiresAt,
 		headers(w.Headers),
 		w.TimeoutMs,
 		w.RateLimitPerSecond,

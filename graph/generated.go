@@ -100,11 +100,12 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CreateWebhook  func(childComplexity int, input CreateWebhookInput) int
-		DeleteWebhook  func(childComplexity int, input DeleteWebhookInput) int
-		ReplaceWebhook func(childComplexity int, input ReplaceWebhookInput) int
-		TestWebhook    func(childComplexity int, input TestWebhookInput) int
-		UpdateWebhook  func(childComplexity int, input UpdateWebhookInput) int
+		CreateWebhook       func(childComplexity int, input CreateWebhookInput) int
+		DeleteWebhook       func(childComplexity int, input DeleteWebhookInput) int
+		ReplaceWebhook      func(childComplexity int, input ReplaceWebhookInput) int
+		RotateWebhookSecret func(childComplexity int, input RotateWebhookSecretInput) int
+		TestWebhook         func(childComplexity int, input TestWebhookInput) int
+		UpdateWebhook       func(childComplexity int, input UpdateWebhookInput) int
 	}
 
 	PageInfo struct {
@@ -136,6 +137,12 @@ type ComplexityRoot struct {
 		InitialDelaySeconds func(childComplexity int) int
 		MaxAttempts         func(childComplexity int) int
 		MaxDelaySeconds     func(childComplexity int) int
+	}
+
+	RotateWebhookSecretPayload struct {
+		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
 	}
 
 	TestExchange struct {
@@ -228,31 +235,33 @@ type ComplexityRoot struct {
 	}
 
 	Webhook struct {
-		Active             func(childComplexity int) int
-		CreatedAt          func(childComplexity int) int
-		Description        func(childComplexity int) int
-		EventTypes         func(childComplexity int) int
-		Events             func(childComplexity int) int
-		Headers            func(childComplexity int) int
-		ID                 func(childComplexity int) int
-		Metadata           func(childComplexity int) int
-		Method             func(childComplexity int) int
-		Name               func(childComplexity int) int
-		PayloadFormat      func(childComplexity int) int
-		RateLimitPerSecond func(childComplexity int) int
-		ResourceIDs        func(childComplexity int) int
-		RetryPolicy        func(childComplexity int) int
-		Secret             func(childComplexity int) int
-		Signing            func(childComplexity int) int
-		Status             func(childComplexity int) int
-		StatusChangedAt    func(childComplexity int) int
-		StatusReason       func(childComplexity int) int
-		TestRuns           func(childComplexity int, first *int, after *string, last *int, before *string) int
-		TimeoutMs          func(childComplexity int) int
-		UID                func(childComplexity int) int
-		URL                func(childComplexity int) int
-		UpdatedAt          func(childComplexity int) int
-		Version            func(childComplexity int) int
+		Active                  func(childComplexity int) int
+		CreatedAt               func(childComplexity int) int
+		Description             func(childComplexity int) int
+		EventTypes              func(childComplexity int) int
+		Events                  func(childComplexity int) int
+		Headers                 func(childComplexity int) int
+		ID                      func(childComplexity int) int
+		Metadata                func(childComplexity int) int
+		Method                  func(childComplexity int) int
+		Name                    func(childComplexity int) int
+		PayloadFormat           func(childComplexity int) int
+		PreviousSecretExpiresAt func(childComplexity int) int
+		PublicKey               func(childComplexity int) int
+		RateLimitPerSecond      func(childComplexity int) int
+		ResourceIDs             func(childComplexity int) int
+		RetryPolicy             func(childComplexity int) int
+		Secret                  func(childComplexity int) int
+		Signing                 func(childComplexity int) int
+		Status                  func(childComplexity int) int
+		StatusChangedAt         func(childComplexity int) int
+		StatusReason            func(childComplexity int) int
+		TestRuns                func(childComplexity int, first *int, after *string, last *int, before *string) int
+		TimeoutMs               func(childComplexity int) int
+		UID                     func(childComplexity int) int
+		URL                     func(childComplexity int) int
+		UpdatedAt               func(childComplexity int) int
+		Version                 func(childComplexity int) int
 	}
 
 	WebhookConnection struct {
@@ -295,6 +304,7 @@ type MutationResolver interface {
 	CreateWebhook(ctx context.Context, input CreateWebhookInput) (*CreateWebhookPayload, error)
 	UpdateWebhook(ctx context.Context, input UpdateWebhookInput) (*UpdateWebhookPayload, error)
 	ReplaceWebhook(ctx context.Context, input ReplaceWebhookInput) (*ReplaceWebhookPayload, error)
+	RotateWebhookSecret(ctx context.Context, input RotateWebhookSecretInput) (*RotateWebhookSecretPayload, error)
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
 }
@@ -596,6 +606,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReplaceWebhook(childComplexity, args["input"].(ReplaceWebhookInput)), true
+	case "Mutation.rotateWebhookSecret":
+		if e.ComplexityRoot.Mutation.RotateWebhookSecret == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rotateWebhookSecret_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RotateWebhookSecret(childComplexity, args["input"].(RotateWebhookSecretInput)), true
 	case "Mutation.testWebhook":
 		if e.ComplexityRoot.Mutation.TestWebhook == nil {
 			break
@@ -772,6 +793,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RetryPolicy.MaxDelaySeconds(childComplexity), true
+
+	case "RotateWebhookSecretPayload.secret":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.Secret(childComplexity), true
+	case "RotateWebhookSecretPayload.userErrors":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors(childComplexity), true
+	case "RotateWebhookSecretPayload.webhook":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.Webhook(childComplexity), true
 
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
@@ -1191,6 +1231,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Webhook.PayloadFormat(childComplexity), true
+	case "Webhook.previousSecretExpiresAt":
+		if e.ComplexityRoot.Webhook.PreviousSecretExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.PreviousSecretExpiresAt(childComplexity), true
+	case "Webhook.publicKey":
+		if e.ComplexityRoot.Webhook.PublicKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.PublicKey(childComplexity), true
 	case "Webhook.rateLimitPerSecond":
 		if e.ComplexityRoot.Webhook.RateLimitPerSecond == nil {
 			break
@@ -1375,6 +1427,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputHttpHeaderInput,
 		ec.unmarshalInputReplaceWebhookInput,
 		ec.unmarshalInputRetryPolicyInput,
+		ec.unmarshalInputRotateWebhookSecretInput,
 		ec.unmarshalInputTestEndpointInput,
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
@@ -1578,6 +1631,12 @@ type Mutation {
     input: ReplaceWebhookInput!
   ): ReplaceWebhookPayload
 
+  """Gives a webhook a new signing secret. Both secrets sign until the old one expires; one that still overlapped from an earlier rotation signs no more."""
+  rotateWebhookSecret(
+    """Which webhook, and how."""
+    input: RotateWebhookSecretInput!
+  ): RotateWebhookSecretPayload
+
   """Deletes a webhook. Its test runs stay readable by their ids."""
   deleteWebhook(
     """Which webhook."""
@@ -1646,6 +1705,8 @@ enum UserErrorCode {
   HTTPS_REQUIRED
   """The URL leads to an address that the installation does not send to."""
   BLOCKED_ADDRESS
+  """The object is in a state that does not allow this."""
+  WRONG_STATE
   """The object was changed since it was read."""
   CONFLICT
 }
@@ -1808,6 +1869,10 @@ type Webhook implements Node {
   signing: SigningScheme!
   """The secret that signs requests; ` + "`" + `null` + "`" + ` where requests are not signed."""
   secret: String
+  """The public key (` + "`" + `whpk_` + "`" + ` and base64) that verifies ` + "`" + `STANDARD_WEBHOOKS_ED25519` + "`" + `; ` + "`" + `null` + "`" + ` for other schemes."""
+  publicKey: String
+  """Until when the secret before the last rotation signs too, or signed; ` + "`" + `null` + "`" + ` where none does."""
+  previousSecretExpiresAt: DateTime
   """Extra headers, sent with every request."""
   headers: [HttpHeader!]!
   """How long one request may take."""
@@ -1881,6 +1946,8 @@ enum PayloadFormat {
 enum SigningScheme {
   """Standard Webhooks symmetric: HMAC-SHA256 in ` + "`" + `webhook-signature` + "`" + ` (` + "`" + `v1` + "`" + `)."""
   STANDARD_WEBHOOKS
+  """Standard Webhooks asymmetric: Ed25519 (` + "`" + `v1a` + "`" + `); receivers hold only a public key."""
+  STANDARD_WEBHOOKS_ED25519
   """No signature headers."""
   NONE
 }
@@ -1989,7 +2056,7 @@ input CreateWebhookInput {
   name: String
   """Free text."""
   description: String
-  """Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or ` + "`" + `whsec_` + "`" + ` and the base64 of 24 to 64 bytes. Generated when omitted."""
+  """Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or ` + "`" + `whsec_` + "`" + ` and the base64 of 24 to 64 bytes; for Ed25519 ` + "`" + `whsk_` + "`" + ` and the base64 of the private key, 32 bytes, or 64 with the public key. Generated when omitted."""
   secret: String
   """How requests are signed."""
   signing: SigningScheme = STANDARD_WEBHOOKS
@@ -2039,9 +2106,9 @@ input UpdateWebhookInput {
   name: String
   """Free text."""
   description: String
-  """A new secret, which signs from the next request on."""
+  """A new secret, at once and without overlap; see ` + "`" + `rotateWebhookSecret` + "`" + ` for an overlap."""
   secret: String
-  """How requests are signed. ` + "`" + `NONE` + "`" + ` drops the secret; ` + "`" + `STANDARD_WEBHOOKS` + "`" + ` generates one where there is none and none is given."""
+  """How requests are signed. Another scheme than before drops the secret, and generates one where it signs and none is given."""
   signing: SigningScheme
   """The owner's switch. ` + "`" + `true` + "`" + ` also lifts a suspension."""
   active: Boolean
@@ -2089,7 +2156,7 @@ input ReplaceWebhookInput {
   name: String
   """Free text."""
   description: String
-  """Your own signing secret. A new one is generated when omitted. The old one signs no more."""
+  """Your own signing secret. A new one is generated when omitted. The old one signs no more; see ` + "`" + `rotateWebhookSecret` + "`" + ` for an overlap."""
   secret: String
   """How requests are signed."""
   signing: SigningScheme = STANDARD_WEBHOOKS
@@ -2137,6 +2204,28 @@ input DeleteWebhookInput {
 type DeleteWebhookPayload {
   """The global id of the deleted webhook."""
   deletedWebhookId: ID
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""How to rotate a secret."""
+input RotateWebhookSecretInput {
+  """The webhook's id or uid."""
+  id: ID!
+  """Refuse with ` + "`" + `CONFLICT` + "`" + ` unless the webhook is still at this version. Give it, and a request that is sent twice rotates once."""
+  expectedVersion: Int
+  """Your own new secret. Generated when omitted."""
+  secret: String
+  """How long the old secret signs too, 0 to 604,800. At 0 it signs no more at once."""
+  overlapSeconds: Int = 86400
+}
+
+"""The outcome of ` + "`" + `rotateWebhookSecret` + "`" + `."""
+type RotateWebhookSecretPayload {
+  """The webhook."""
+  webhook: Webhook
+  """The new secret."""
+  secret: String
   """What to mend."""
   userErrors: [UserError!]!
 }
@@ -2529,6 +2618,18 @@ func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type RetryPolicy", field.Name)
 }
 
+func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_RotateWebhookSecretPayload_webhook(ctx, field)
+	case "secret":
+		return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -2741,6 +2842,10 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_signing(ctx, field)
 	case "secret":
 		return ec.fieldContext_Webhook_secret(ctx, field)
+	case "publicKey":
+		return ec.fieldContext_Webhook_publicKey(ctx, field)
+	case "previousSecretExpiresAt":
+		return ec.fieldContext_Webhook_previousSecretExpiresAt(ctx, field)
 	case "headers":
 		return ec.fieldContext_Webhook_headers(ctx, field)
 	case "timeoutMs":
@@ -2957,6 +3062,20 @@ func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (ReplaceWebhookInput, error) {
 			return ec.unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_rotateWebhookSecret_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RotateWebhookSecretInput, error) {
+			return ec.unmarshalNRotateWebhookSecretInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4256,6 +4375,50 @@ func (ec *executionContext) fieldContext_Mutation_replaceWebhook(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_rotateWebhookSecret(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rotateWebhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RotateWebhookSecret(ctx, fc.Args["input"].(RotateWebhookSecretInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *RotateWebhookSecretPayload) graphql.Marshaler {
+			return ec.marshalORotateWebhookSecretPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rotateWebhookSecret(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RotateWebhookSecretPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rotateWebhookSecret_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_deleteWebhook(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5020,6 +5183,93 @@ func (ec *executionContext) _RetryPolicy_maxDelaySeconds(ctx context.Context, fi
 }
 func (ec *executionContext) fieldContext_RetryPolicy_maxDelaySeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_webhook(ctx context.Context, field graphql.CollectedField, obj *RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_webhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Webhook, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Webhook) graphql.Marshaler {
+			return ec.marshalOWebhook2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhook(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_webhook(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RotateWebhookSecretPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_secret(ctx context.Context, field graphql.CollectedField, obj *RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Secret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotateWebhookSecretPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RotateWebhookSecretPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
@@ -6904,6 +7154,52 @@ func (ec *executionContext) _Webhook_secret(ctx context.Context, field graphql.C
 }
 func (ec *executionContext) fieldContext_Webhook_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Webhook", field, true, true, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_publicKey(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_publicKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PublicKey(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_publicKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_previousSecretExpiresAt(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_previousSecretExpiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PreviousSecretExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_previousSecretExpiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _Webhook_headers(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
@@ -9012,6 +9308,61 @@ func (ec *executionContext) unmarshalInputRetryPolicyInput(ctx context.Context, 
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRotateWebhookSecretInput(ctx context.Context, obj any) (RotateWebhookSecretInput, error) {
+	var it RotateWebhookSecretInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["overlapSeconds"]; !present {
+		asMap["overlapSeconds"] = 86400
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "secret", "overlapSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedVersion = graphql.OmittableOf(data)
+		case "secret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Secret = graphql.OmittableOf(data)
+		case "overlapSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overlapSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OverlapSeconds = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTestEndpointInput(ctx context.Context, obj any) (TestEndpointInput, error) {
 	var it TestEndpointInput
 	if obj == nil {
@@ -10095,6 +10446,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "rotateWebhookSecret":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rotateWebhookSecret(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "deleteWebhook":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteWebhook(ctx, field)
@@ -10474,6 +10832,54 @@ func (ec *executionContext) _RetryPolicy(ctx context.Context, sel ast.SelectionS
 			}
 		case "maxDelaySeconds":
 			out.Values[i] = ec._RetryPolicy_maxDelaySeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var rotateWebhookSecretPayloadImplementors = []string{"RotateWebhookSecretPayload"}
+
+func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, obj *RotateWebhookSecretPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rotateWebhookSecretPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RotateWebhookSecretPayload")
+		case "webhook":
+			out.Values[i] = ec._RotateWebhookSecretPayload_webhook(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "secret":
+			out.Values[i] = ec._RotateWebhookSecretPayload_secret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RotateWebhookSecretPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -11695,6 +12101,16 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "publicKey":
+			out.Values[i] = ec._Webhook_publicKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "previousSecretExpiresAt":
+			out.Values[i] = ec._Webhook_previousSecretExpiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "headers":
 			out.Values[i] = ec._Webhook_headers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -12619,6 +13035,11 @@ func (ec *executionContext) marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookql�
 	return ec._RetryPolicy(ctx, sel, &v)
 }
 
+func (ec *executionContext) unmarshalNRotateWebhookSecretInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretInput(ctx context.Context, v any) (RotateWebhookSecretInput, error) {
+	res, err := ec.unmarshalInputRotateWebhookSecretInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNSigningScheme2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (webhook.Signing, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := webhook.Signing(tmp)
@@ -13470,6 +13891,13 @@ func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookql�
 	}
 	res, err := ec.unmarshalInputRetryPolicyInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORotateWebhookSecretPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, v *RotateWebhookSecretPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RotateWebhookSecretPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOSigningScheme2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (*webhook.Signing, error) {

@@ -31,7 +31,7 @@ type CreateWebhookInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// Free text.
 	Description graphql.Omittable[*string] `json:"description,omitempty"`
-	// Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or `whsec_` and the base64 of 24 to 64 bytes. Generated when omitted.
+	// Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or `whsec_` and the base64 of 24 to 64 bytes; for Ed25519 `whsk_` and the base64 of the private key, 32 bytes, or 64 with the public key. Generated when omitted.
 	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
 	// How requests are signed.
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
@@ -177,7 +177,7 @@ type ReplaceWebhookInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// Free text.
 	Description graphql.Omittable[*string] `json:"description,omitempty"`
-	// Your own signing secret. A new one is generated when omitted. The old one signs no more.
+	// Your own signing secret. A new one is generated when omitted. The old one signs no more; see `rotateWebhookSecret` for an overlap.
 	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
 	// How requests are signed.
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
@@ -223,6 +223,28 @@ type RetryPolicyInput struct {
 	BackoffFactor graphql.Omittable[*float64] `json:"backoffFactor,omitempty"`
 	// The longest wait, 1 to 86,400. 86,400 when omitted.
 	MaxDelaySeconds graphql.Omittable[*int] `json:"maxDelaySeconds,omitempty"`
+}
+
+// How to rotate a secret.
+type RotateWebhookSecretInput struct {
+	// The webhook's id or uid.
+	ID string `json:"id"`
+	// Refuse with `CONFLICT` unless the webhook is still at this version. Give it, and a request that is sent twice rotates once.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty"`
+	// Your own new secret. Generated when omitted.
+	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
+	// How long the old secret signs too, 0 to 604,800. At 0 it signs no more at once.
+	OverlapSeconds graphql.Omittable[*int] `json:"overlapSeconds,omitempty"`
+}
+
+// The outcome of `rotateWebhookSecret`.
+type RotateWebhookSecretPayload struct {
+	// The webhook.
+	Webhook *webhook.Webhook `json:"webhook,omitempty"`
+	// The new secret.
+	Secret *string `json:"secret,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // An endpoint that is not registered.
@@ -365,9 +387,9 @@ type UpdateWebhookInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// Free text.
 	Description graphql.Omittable[*string] `json:"description,omitempty"`
-	// A new secret, which signs from the next request on.
+	// A new secret, at once and without overlap; see `rotateWebhookSecret` for an overlap.
 	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
-	// How requests are signed. `NONE` drops the secret; `STANDARD_WEBHOOKS` generates one where there is none and none is given.
+	// How requests are signed. Another scheme than before drops the secret, and generates one where it signs and none is given.
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
 	// The owner's switch. `true` also lifts a suspension.
 	Active graphql.Omittable[*bool] `json:"active,omitempty"`

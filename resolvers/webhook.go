@@ -78,7 +78,7 @@ func generateSecret(w *webhook.Webhook, given graphql.Omittable[*string]) *strin
 	if w.Signing == webhook.SigningNone || given.Value() != nil {
 		return nil
 	}
-	w.Secret = webhook.NewSecret()
+	w.Secret = w.Signing.NewSecret()
 	secret := string(w.Secret)
 	return &secret
 }
@@ -209,18 +209,19 @@ func applyRetryPolicy(p *webhook.RetryPolicy, input graphql.Omittable[*graph.Ret
 	}
 }
 
-// applySigning changes how a webhook signs. NONE drops the secret, and a
-// webhook that begins to sign without a secret gets a new one.
+// applySigning changes how a webhook signs. A secret belongs to one scheme, so
+// another scheme drops it, and one that signs gets a new one.
 func applySigning(w *webhook.Webhook, input graph.UpdateWebhookInput) (errs webhook.Errors) {
+	scheme := w.Signing
 	change(&errs, "signing", input.Signing, &w.Signing)
-	if w.Signing == webhook.SigningNone {
-		w.Secret = ""
+	if w.Signing != scheme {
+		w.SetSecret("")
 	}
 	secret := string(w.Secret)
 	change(&errs, "secret", input.Secret, &secret)
-	w.Secret = webhook.Secret(secret)
-	if w.Signing == webhook.SigningStandard && w.Secret == "" && !input.Secret.IsSet() {
-		w.Secret = webhook.NewSecret()
+	w.SetSecret(webhook.Secret(secret))
+	if w.Secret == "" && !input.Secret.IsSet() {
+		w.SetSecret(w.Signing.NewSecret())
 	}
 	return errs
 }

@@ -1,6 +1,6 @@
 -- +goose Up
--- What a webhook is limited to, how fast it is sent to, and how failures are
--- tried again. Each ALTER takes its lock for a moment: constant defaults
+-- What a webhook is limited to, how fast it is sent to, how failures are tried
+-- again, and how its secret is replaced. Each ALTER takes its lock for a moment: constant defaults
 -- rewrite nothing, and the checks read the table once. Each index keeps writers
 -- out while it is built.
 
@@ -10,7 +10,13 @@ ALTER TABLE webhooks
     ADD COLUMN retry_max_attempts          integer          NOT NULL DEFAULT 11 CHECK (retry_max_attempts BETWEEN 1 AND 20),
     ADD COLUMN retry_initial_delay_seconds integer          NOT NULL DEFAULT 5 CHECK (retry_initial_delay_seconds BETWEEN 1 AND 3600),
     ADD COLUMN retry_backoff_factor        double precision NOT NULL DEFAULT 4 CHECK (retry_backoff_factor BETWEEN 1 AND 10),
-    ADD COLUMN retry_max_delay_seconds     integer          NOT NULL DEFAULT 86400 CHECK (retry_max_delay_seconds BETWEEN 1 AND 86400);
+    ADD COLUMN retry_max_delay_seconds     integer          NOT NULL DEFAULT 86400 CHECK (retry_max_delay_seconds BETWEEN 1 AND 86400),
+    ADD COLUMN previous_secret             text             NOT NULL DEFAULT '',
+    ADD COLUMN previous_secret_expires_at  timestamptz,
+    ADD CHECK ((previous_secret = '') = (previous_secret_expires_at IS NULL)),
+    ADD CHECK (signing <> 'NONE' OR previous_secret = ''),
+    DROP CONSTRAINT webhooks_signing_check,
+    ADD CONSTRAINT webhooks_signing_check CHECK (signing IN ('STANDARD_WEBHOOKS', 'STANDARD_WEBHOOKS_ED25519', 'NONE'));
 
 -- One per order of the list; webhooks_newest is the third. Names are compared
 -- by bytes, which no update of the system's collations changes.

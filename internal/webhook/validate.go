@@ -47,14 +47,31 @@ func (w *Webhook) Validate() Errors {
 			"A GET webhook carries the event's data as query parameters, so its format can only be `DATA`. Leave `payloadFormat` out, or choose the method `POST`.",
 			"payloadFormat"))
 	}
-	switch _, err := w.Secret.Key(); {
-	case w.Signing == SigningNone && w.Secret != "":
-		errs = append(errs, NewError(Invalid,
-			"An unsigned webhook has no secret. Leave the secret out, or choose the signing `STANDARD_WEBHOOKS`.", "secret"))
-	case w.Signing == SigningStandard && err != nil:
-		errs = append(errs, NewError(Invalid, "This secret cannot sign: "+err.Error()+".", "secret"))
+	if mistake := w.Signing.CheckSecret(w.Secret); mistake != nil {
+		errs = append(errs, Errors{mistake}.Under("secret")...)
 	}
 	return errs
+}
+
+// CheckSecret says what is wrong with a secret for the scheme, or nil. The error
+// has no field.
+func (s Signing) CheckSecret(secret Secret) *Error {
+	var err error
+	switch s {
+	case SigningNone:
+		if secret == "" {
+			return nil
+		}
+		return NewError(Invalid, "An unsigned webhook has no secret. Leave the secret out, or choose the signing `STANDARD_WEBHOOKS`.")
+	case SigningEd25519:
+		_, err = secret.PrivateKey()
+	default:
+		_, err = secret.Key()
+	}
+	if err == nil {
+		return nil
+	}
+	return NewError(Invalid, "This secret cannot sign: "+err.Error()+".")
 }
 
 // ValidateEventName says what is wrong with an event type's name, or nil.

@@ -37,7 +37,12 @@ type Webhook struct {
 	Method          Method
 	PayloadFormat   PayloadFormat
 	Signing         Signing
-	Secret          Secret
+	// Secret signs requests; empty where they are not signed.
+	Secret Secret
+	// PreviousSecret signs besides until PreviousSecretExpiresAt; empty and nil
+	// where there is none.
+	PreviousSecret          Secret
+	PreviousSecretExpiresAt *time.Time
 	// Headers are sent with every request, in this order.
 	Headers []Header `validate:"max=20,dive"`
 	// TimeoutMs is how long one request may take, from name lookup to the end
@@ -75,6 +80,52 @@ func (w *Webhook) SetActive(active bool, reason StatusReason, now time.Time) {
 	}
 	w.StatusReason = reason
 	w.StatusChangedAt = now
+}
+
+// SetSecret changes the secret at once. Where it is another, nothing older
+// signs any more.
+func (w *Webhook) SetSecret(secret Secret) {
+	if secret == w.Secret {
+		return
+	}
+	w.Secret = secret
+	w.PreviousSecret, w.PreviousSecretExpiresAt = "", nil
+}
+
+// RotateSecret changes the secret and lets the old one sign besides until the
+// overlap is over.
+func (w *Webhook) RotateSecret(secret Secret, overlap time.Duration, now time.Time) {
+	old := w.Secret
+	w.SetSecret(secret)
+	if overlap > 0 {
+		expires := now.Add(overlap)
+		w.PreviousSecret, w.PreviousSecretExpiresAt = old, &expires
+	}
+}
+
+// SecretsAt are the secrets that sign at a time, the newest first.
+func (w *Webhook) SecretsAt(now time.Time) []Secret {
+	switch expires := w.PreviousSecretExpiresAt; {
+	case w.Signing == SigningNone:
+		return nil
+	case expires != nil && now.Before(*expires):
+		return []Secret{w.Secret, w.PreviousSecret}
+	default:
+		return []Secret{w.Secret}
+	}
+}
+
+// PublicKey is what receivers verify SigningEd25519 with; nil for other schemes.
+func (w *Webhook) PublicKey() *string {
+	if w.Signing != SigningEd25519 {
+		return nil
+	}
+	key, err := w.Secret.PrivateKey()
+	if err != nil {
+		return nil // Validate lets no such secret in
+	}
+	public := encodePublicKey(key)
+	return &public
 }
 
 // Subscribes says whether the webhook wants events of the given type.
@@ -160,6 +211,8 @@ type Signing string
 const (
 	// SigningStandard is the symmetric scheme of Standard Webhooks (v1).
 	SigningStandard Signing = "STANDARD_WEBHOOKS"
+	// SigningEd25519 is the asymmetric scheme of Standard Webhooks (v1a).
+	SigningEd25519 Signing = "STANDARD_WEBHOOKS_ED25519"
 	// SigningNone sends no signature headers.
 	SigningNone Signing = "NONE"
 )
