@@ -29,6 +29,10 @@ type DB struct {
 	// it runs: for logs, metrics, and tests that count.
 	OnStatement func(ctx context.Context, name string)
 
+	// UniqueURLs lets a workspace have one webhook per URL. It holds against
+	// the processes that have it set, too.
+	UniqueURLs bool
+
 	pool *sqlx.DB
 }
 

@@ -163,6 +163,58 @@ func TestUidIsUniqueInItsWorkspace(t *testing.T) {
 	}
 }
 
+// TestUniqueURLs lets many register the same URL at once: one gets it.
+func TestUniqueURLs(t *testing.T) {
+	t.Parallel()
+	d, ours := open(t)
+	old := insert(t, d, ours, newWebhook("old"))
+	twin := insert(t, d, ours, newWebhook("twin")) // from before the choice
+	d.UniqueURLs = true
+	theirs, err := d.EnsureWorkspace(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert(t, d, theirs, newWebhook("theirs"))
+
+	move := func(to string) func(*webhook.Webhook) error {
+		return func(w *webhook.Webhook) error {
+			w.URL = to
+			return nil
+		}
+	}
+	const racers = 30
+	done := make(chan struct{})
+	for i := range racers {
+		go func() {
+			var err error
+			if i%2 == 0 {
+				w := newWebhook(fmt.Sprint("racer-", i))
+				w.URL = "https://example.com/goal"
+				err = d.InsertWebhook(context.Background(), ours, w)
+			} else {
+				_, err = d.ChangeWebhook(context.Background(), ours, []string{"old", "twin"}[i/2%2], move("https://example.com/goal"))
+			}
+			if err != nil && !errors.Is(err, webhook.Taken) {
+				t.Error(err)
+			}
+			done <- struct{}{}
+		}()
+	}
+	for range racers {
+		<-done
+	}
+	n, err := d.CountWebhooks(t.Context(), ours, webhook.Filter{Search: new("/goal")})
+	if err != nil || n != 1 {
+		t.Errorf("%d webhooks have the URL, %v, want 1", n, err)
+	}
+
+	for _, w := range []*webhook.Webhook{old, twin} {
+		if _, err := d.ChangeWebhook(t.Context(), ours, w.ID, rename("whatever its URL")); err != nil {
+			t.Errorf("a change of something else: %v", err)
+		}
+	}
+}
+
 func rename(name string) func(*webhook.Webhook) error {
 	return func(w *webhook.Webhook) error {
 		w.Name = name

@@ -152,6 +152,7 @@ CREATE TABLE webhooks (
 );
 CREATE INDEX webhooks_by_name ON public.webhooks USING btree (workspace_id, lower(name) COLLATE "C", id);
 CREATE INDEX webhooks_by_update ON public.webhooks USING btree (workspace_id, updated_at, id);
+CREATE INDEX webhooks_by_url ON public.webhooks USING hash (url);
 CREATE INDEX webhooks_newest ON public.webhooks USING btree (workspace_id, id);
 
 CREATE TABLE workspaces (

@@ -174,11 +174,48 @@ var insertWebhook = newStatement("webhooks.insert", `
 INSERT INTO webhooks (`+webhookColumns+`
 ) VALUES ($1, $2,`+webhookStateValues+`)`)
 
-// InsertWebhook registers a webhook. A uid that the workspace has already is a
-// webhook.Taken error.
+// InsertWebhook registers a webhook. A uid that the workspace has already, or a
+// URL where UniqueURLs is set, is a webhook.Taken error.
 func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
-	_, err := d.exec(ctx, d.pool, insertWebhook, append([]any{workspaceID, w.ID}, stateOf(w)...)...)
-	return uidTaken(err, w.UID)
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		if err := d.reserveURL(ctx, tx, workspaceID, w); err != nil {
+			return err
+		}
+		_, err := d.exec(ctx, tx, insertWebhook, append([]any{workspaceID, w.ID}, stateOf(w)...)...)
+		return uidTaken(err, w.UID)
+	})
+}
+
+var lockURL = newStatement("webhooks.lock_url", `
+SELECT pg_advisory_xact_lock(hashtextextended($1::text || ' ' || $2::text, 0))`)
+
+var findWebhookWithURL = newStatement("webhooks.find_with_url", `
+SELECT uid
+FROM webhooks
+WHERE workspace_id = $1
+	AND url = $2
+	AND id <> $3
+LIMIT 1`)
+
+// reserveURL keeps others from taking a webhook's URL until the transaction
+// ends, or says that it is taken. An index cannot: installations choose, and
+// webhooks from before their choice may share a URL.
+func (d *DB) reserveURL(ctx context.Context, tx *sqlx.Tx, workspaceID string, w *webhook.Webhook) error {
+	if !d.UniqueURLs {
+		return nil
+	}
+	if _, err := d.exec(ctx, tx, lockURL, workspaceID, w.URL); err != nil {
+		return err
+	}
+	var uid string
+	switch err := d.get(ctx, tx, findWebhookWithURL, &uid, workspaceID, w.URL, w.ID); {
+	case errors.Is(err, webhook.NotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return webhook.NewError(webhook.Taken,
+		fmt.Sprintf("The webhook with the uid %q has this URL. Change that one, or give another URL.", uid), "url")
 }
 
 var updateWebhook = newStatement("webhooks.update", `
@@ -207,6 +244,11 @@ func (d *DB) ChangeWebhook(ctx context.Context, workspaceID, idOrUID string, cha
 		before := *w
 		if err := change(w); err != nil || reflect.DeepEqual(before, *w) {
 			return err
+		}
+		if w.URL != before.URL {
+			if err := d.reserveURL(ctx, tx, workspaceID, w); err != nil {
+				return err
+			}
 		}
 		w.Version++
 		w.UpdatedAt = webhook.Now()

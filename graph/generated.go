@@ -1691,7 +1691,7 @@ enum UserErrorCode {
   REQUIRED
   """A list or text is too long."""
   TOO_LONG
-  """The uid or name is taken."""
+  """The uid or name is taken, or the URL where the installation permits one webhook for each."""
   TAKEN
   """There is no such object, or it is not yours."""
   NOT_FOUND

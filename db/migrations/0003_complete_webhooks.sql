@@ -22,3 +22,6 @@ ALTER TABLE webhooks
 -- by bytes, which no update of the system's collations changes.
 CREATE INDEX webhooks_by_update ON webhooks (workspace_id, updated_at, id);
 CREATE INDEX webhooks_by_name ON webhooks (workspace_id, (lower(name) COLLATE "C"), id);
+
+-- For one webhook per URL. A hash: a URL can be too long for a B-tree.
+CREATE INDEX webhooks_by_url ON webhooks USING hash (url);

@@ -37,6 +37,8 @@ type Config struct {
 	AllowPorts []uint16
 	// AllowHTTP lets webhooks have http URLs.
 	AllowHTTP bool
+	// UniqueURLs lets a workspace have one webhook per URL.
+	UniqueURLs bool
 	// HideSchema refuses introspection.
 	HideSchema bool
 	// OperatorKey opens the API, "" for the one that was made at the first start.
