@@ -44,6 +44,7 @@ func openStore(ctx context.Context, c config.Config, log *slog.Logger) (_ *store
 	if s.DB, err = db.Open(ctx, url); err != nil {
 		return nil, err
 	}
+	s.UniqueURLs = c.UniqueURLs
 	s.applied, err = s.Migrate(ctx)
 	return s, err
 }

@@ -115,7 +115,7 @@ WHERE token_hash = $1`)
 // APIKeyByHash finds the key whose token has a SHA-256, else webhook.NotFound.
 func (d *DB) APIKeyByHash(ctx context.Context, hash [32]byte) (*webhook.APIKey, error) {
 	var row apiKeyRow
-	if err := d.get(ctx, findAPIKeyByHash, &row, hash[:]); err != nil {
+	if err := d.get(ctx, d.pool, findAPIKeyByHash, &row, hash[:]); err != nil {
 		return nil, err
 	}
 	return row.apiKey(), nil
@@ -130,7 +130,7 @@ WHERE workspace_id = $1
 // APIKey finds a workspace's key, else webhook.NotFound.
 func (d *DB) APIKey(ctx context.Context, workspaceID, id string) (*webhook.APIKey, error) {
 	var row apiKeyRow
-	if err := d.get(ctx, findAPIKey, &row, workspaceID, text(id)); err != nil {
+	if err := d.get(ctx, d.pool, findAPIKey, &row, workspaceID, text(id)); err != nil {
 		return nil, err
 	}
 	return row.apiKey(), nil
@@ -177,7 +177,7 @@ SELECT count(*) FROM api_keys WHERE workspace_id = $1`)
 
 // CountAPIKeys says how many keys the workspace has.
 func (d *DB) CountAPIKeys(ctx context.Context, workspaceID string) (n int, err error) {
-	err = d.get(ctx, countAPIKeys, &n, workspaceID)
+	err = d.get(ctx, d.pool, countAPIKeys, &n, workspaceID)
 	return n, err
 }
 
@@ -192,7 +192,7 @@ RETURNING`+apiKeyColumns)
 // before keeps its time. Else webhook.NotFound.
 func (d *DB) RevokeAPIKey(ctx context.Context, workspaceID, id string, now time.Time) (*webhook.APIKey, error) {
 	var row apiKeyRow
-	if err := d.get(ctx, revokeAPIKey, &row, workspaceID, text(id), now); err != nil {
+	if err := d.get(ctx, d.pool, revokeAPIKey, &row, workspaceID, text(id), now); err != nil {
 		return nil, err
 	}
 	return row.apiKey(), nil

@@ -30,6 +30,10 @@ type DB struct {
 	// it runs: for logs, metrics, and tests that count.
 	OnStatement func(ctx context.Context, name string)
 
+	// UniqueURLs lets a workspace have one webhook per URL. It holds against
+	// the processes that have it set, too.
+	UniqueURLs bool
+
 	url  string
 	pool *sqlx.DB
 }
@@ -95,9 +99,9 @@ func (d *DB) inTx(ctx context.Context, fn func(*sqlx.Tx) error) error {
 }
 
 // get reads one row into dest; no row is webhook.NotFound.
-func (d *DB) get(ctx context.Context, s statement, dest any, args ...any) error {
+func (d *DB) get(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
 	d.observe(ctx, s)
-	err := d.pool.GetContext(ctx, dest, s.text, args...)
+	err := sqlx.GetContext(ctx, q, dest, s.text, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return webhook.NotFound
 	}

@@ -36,24 +36,27 @@ func newWebhook(uid string) *webhook.Webhook {
 	now := webhook.Now()
 	description := "orders, \u20ac, and \"quotes\""
 	return &webhook.Webhook{
-		ID:              webhook.NewID(webhook.WebhookPrefix),
-		UID:             uid,
-		Name:            "a name",
-		Description:     &description,
-		URL:             "https://example.com/hook?a=1",
-		Events:          []string{"job.status", "Payout.*"},
-		StatusReason:    webhook.ReasonOwner,
-		StatusChangedAt: now,
-		Method:          webhook.MethodPost,
-		PayloadFormat:   webhook.FormatEnvelope,
-		Signing:         webhook.SigningStandard,
-		Secret:          webhook.NewSecret(),
-		Headers:         []webhook.Header{{Name: "X-B", Value: "2"}, {Name: "X-A", Value: "1"}},
-		TimeoutMs:       15_000,
-		Metadata:        json.RawMessage(`{"a":1}`),
-		Version:         1,
-		CreatedAt:       now,
-		UpdatedAt:       now,
+		ID:                 webhook.NewID(webhook.WebhookPrefix),
+		UID:                uid,
+		Name:               "a name",
+		Description:        &description,
+		URL:                "https://example.com/hook?a=1",
+		Events:             []string{"job.status", "Payout.*"},
+		ResourceIDs:        []string{"dc-1", "dépôt, \"2\""},
+		StatusReason:       webhook.ReasonOwner,
+		StatusChangedAt:    now,
+		Method:             webhook.MethodPost,
+		PayloadFormat:      webhook.FormatEnvelope,
+		Signing:            webhook.SigningStandard,
+		Secret:             webhook.NewSecret(),
+		Headers:            []webhook.Header{{Name: "X-B", Value: "2"}, {Name: "X-A", Value: "1"}},
+		TimeoutMs:          15_000,
+		RateLimitPerSecond: new(7),
+		RetryPolicy:        webhook.RetryPolicy{MaxAttempts: 3, InitialDelaySeconds: 60, BackoffFactor: 1.5, MaxDelaySeconds: 3600},
+		Metadata:           json.RawMessage(`{"a":1}`),
+		Version:            1,
+		CreatedAt:          now,
+		UpdatedAt:          now,
 	}
 }
 
@@ -98,7 +101,9 @@ func TestMigrateTwoAtOnce(t *testing.T) {
 func TestWebhookReadsBackAsWritten(t *testing.T) {
 	t.Parallel()
 	d, workspaceID := open(t)
-	want := insert(t, d, workspaceID, newWebhook("mine"))
+	want := newWebhook("mine")
+	want.RotateSecret(webhook.NewSecret(), time.Hour, want.CreatedAt)
+	insert(t, d, workspaceID, want)
 	for _, key := range []string{want.ID, want.UID} {
 		got, err := d.Webhook(t.Context(), workspaceID, key)
 		if err != nil {
@@ -126,11 +131,11 @@ func TestWebhooksOfAnotherWorkspaceAreNotFound(t *testing.T) {
 	if _, err := d.TestRun(t.Context(), theirs, run.ID); !errors.Is(err, webhook.NotFound) {
 		t.Errorf("TestRun from another workspace: %v, want NOT_FOUND", err)
 	}
-	if err := d.UpdateWebhook(t.Context(), theirs, w); !errors.Is(err, webhook.Conflict) {
-		t.Errorf("UpdateWebhook from another workspace: %v, want CONFLICT", err)
+	if _, err := d.ChangeWebhook(t.Context(), theirs, w.ID, rename("theirs")); !errors.Is(err, webhook.NotFound) {
+		t.Errorf("ChangeWebhook from another workspace: %v, want NOT_FOUND", err)
 	}
-	if err := d.DeleteWebhook(t.Context(), theirs, w); !errors.Is(err, webhook.Conflict) {
-		t.Errorf("DeleteWebhook from another workspace: %v, want CONFLICT", err)
+	if _, err := d.DeleteWebhook(t.Context(), theirs, w.ID, nothingAgainst); !errors.Is(err, webhook.NotFound) {
+		t.Errorf("DeleteWebhook from another workspace: %v, want NOT_FOUND", err)
 	}
 	if found, err := d.WebhooksByID(t.Context(), theirs, []string{w.ID}); err != nil || len(found) > 0 {
 		t.Errorf("WebhooksByID from another workspace = %v, %v, want none", found, err)
@@ -158,28 +163,137 @@ func TestUidIsUniqueInItsWorkspace(t *testing.T) {
 	}
 }
 
-func TestUpdateWebhook(t *testing.T) {
+// TestUniqueURLs lets many register the same URL at once: one gets it.
+func TestUniqueURLs(t *testing.T) {
 	t.Parallel()
-	d, workspaceID := open(t)
-	w := insert(t, d, workspaceID, newWebhook("mine"))
-	stale := *w
-	w.Name, w.Description, w.Events = "new", nil, []string{"*"}
-	w.UpdatedAt = w.UpdatedAt.Add(time.Second)
-	if err := d.UpdateWebhook(t.Context(), workspaceID, w); err != nil {
-		t.Fatal(err)
-	}
-	got, err := d.Webhook(t.Context(), workspaceID, w.ID)
+	d, ours := open(t)
+	old := insert(t, d, ours, newWebhook("old"))
+	twin := insert(t, d, ours, newWebhook("twin")) // from before the choice
+	d.UniqueURLs = true
+	theirs, err := d.EnsureWorkspace(t.Context(), "another")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(w, got); diff != "" || got.Version != 2 {
-		t.Errorf("after an update, version %d (-written +read):\n%s", got.Version, diff)
+	insert(t, d, theirs, newWebhook("theirs"))
+
+	move := func(to string) func(*webhook.Webhook) error {
+		return func(w *webhook.Webhook) error {
+			w.URL = to
+			return nil
+		}
 	}
-	if err := d.UpdateWebhook(t.Context(), workspaceID, &stale); !errors.Is(err, webhook.Conflict) {
-		t.Errorf("UpdateWebhook of an old version: %v, want CONFLICT", err)
+	const racers = 30
+	done := make(chan struct{})
+	for i := range racers {
+		go func() {
+			var err error
+			if i%2 == 0 {
+				w := newWebhook(fmt.Sprint("racer-", i))
+				w.URL = "https://example.com/goal"
+				err = d.InsertWebhook(context.Background(), ours, w)
+			} else {
+				_, err = d.ChangeWebhook(context.Background(), ours, []string{"old", "twin"}[i/2%2], move("https://example.com/goal"))
+			}
+			if err != nil && !errors.Is(err, webhook.Taken) {
+				t.Error(err)
+			}
+			done <- struct{}{}
+		}()
 	}
-	if err := d.DeleteWebhook(t.Context(), workspaceID, &stale); !errors.Is(err, webhook.Conflict) {
-		t.Errorf("DeleteWebhook of an old version: %v, want CONFLICT", err)
+	for range racers {
+		<-done
+	}
+	n, err := d.CountWebhooks(t.Context(), ours, webhook.Filter{Search: new("/goal")})
+	if err != nil || n != 1 {
+		t.Errorf("%d webhooks have the URL, %v, want 1", n, err)
+	}
+
+	for _, w := range []*webhook.Webhook{old, twin} {
+		if _, err := d.ChangeWebhook(t.Context(), ours, w.ID, rename("whatever its URL")); err != nil {
+			t.Errorf("a change of something else: %v", err)
+		}
+	}
+}
+
+func rename(name string) func(*webhook.Webhook) error {
+	return func(w *webhook.Webhook) error {
+		w.Name = name
+		return nil
+	}
+}
+
+func nothingAgainst(*webhook.Webhook) error { return nil }
+
+func TestChangeWebhook(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	for _, step := range []struct {
+		name    string
+		change  func(*webhook.Webhook) error
+		version int
+	}{
+		{"name", rename("new"), 2},
+		{"nothing", rename("new"), 2},
+		{"everything that can be empty", func(w *webhook.Webhook) error {
+			w.Description, w.RateLimitPerSecond, w.Headers, w.ResourceIDs = nil, nil, []webhook.Header{}, []string{}
+			return nil
+		}, 3},
+		{"its uid", func(w *webhook.Webhook) error { w.UID = "mine-too"; return nil }, 4},
+	} {
+		changed, err := d.ChangeWebhook(t.Context(), workspaceID, w.ID, step.change)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Webhook(t.Context(), workspaceID, w.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(changed, got); diff != "" || got.Version != step.version {
+			t.Errorf("%s: version %d, want %d (-returned +kept):\n%s", step.name, got.Version, step.version, diff)
+		}
+	}
+	refused := errors.New("refused")
+	if _, err := d.ChangeWebhook(t.Context(), workspaceID, "mine-too", func(*webhook.Webhook) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("a change that is refused: %v", err)
+	}
+	if _, err := d.DeleteWebhook(t.Context(), workspaceID, "mine-too", func(*webhook.Webhook) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("a deletion that is refused: %v", err)
+	}
+	if got, err := d.Webhook(t.Context(), workspaceID, w.ID); err != nil || got.Version != 4 {
+		t.Errorf("after refusals: %+v, %v", got, err)
+	}
+	insert(t, d, workspaceID, newWebhook("another"))
+	if _, err := d.ChangeWebhook(t.Context(), workspaceID, w.ID, func(w *webhook.Webhook) error { w.UID = "another"; return nil }); !errors.Is(err, webhook.Taken) {
+		t.Errorf("a uid that is there: %v, want TAKEN", err)
+	}
+}
+
+// TestChangesWaitForEachOther makes many more changes at once than there are
+// connections: each sees what the one before it made.
+func TestChangesWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	const changes = 200
+	errs := make(chan error)
+	for range changes {
+		go func() {
+			_, err := d.ChangeWebhook(context.Background(), workspaceID, "mine", func(w *webhook.Webhook) error {
+				w.Name += "!"
+				return nil
+			})
+			errs <- err
+		}()
+	}
+	for range changes {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	got, err := d.Webhook(t.Context(), workspaceID, w.ID)
+	if err != nil || got.Version != 1+changes || len(got.Name) != len(w.Name)+changes {
+		t.Errorf("after %d changes: version %d, name %q, %v", changes, got.Version, got.Name, err)
 	}
 }
 
@@ -205,7 +319,7 @@ func TestWebhookPages(t *testing.T) {
 		"last reaches top": {webhook.Page{Limit: 3, Before: all[2], FromEnd: true}, all[:2], true, false},
 		"between":          {webhook.Page{Limit: 9, After: all[1], Before: all[4]}, all[2:4], false, true},
 	} {
-		slice, err := d.Webhooks(t.Context(), workspaceID, test.page)
+		slice, err := d.Webhooks(t.Context(), workspaceID, webhook.Filter{}, webhook.Order{By: webhook.OrderByCreatedAt}, test.page)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +334,7 @@ func TestWebhookPages(t *testing.T) {
 			t.Errorf("%s: next, previous = %t, %t, want %t, %t", name, slice.HasNext, slice.HasPrevious, test.next, test.up)
 		}
 	}
-	if n, err := d.CountWebhooks(t.Context(), workspaceID); err != nil || n != 7 {
+	if n, err := d.CountWebhooks(t.Context(), workspaceID, webhook.Filter{}); err != nil || n != 7 {
 		t.Errorf("CountWebhooks = %d, %v, want 7", n, err)
 	}
 }
@@ -352,7 +466,7 @@ func TestRunsOutliveTheirWebhook(t *testing.T) {
 	d, workspaceID := open(t)
 	w := insert(t, d, workspaceID, newWebhook("mine"))
 	before := insertRun(t, d, w)
-	if err := d.DeleteWebhook(t.Context(), workspaceID, w); err != nil {
+	if _, err := d.DeleteWebhook(t.Context(), workspaceID, w.ID, nothingAgainst); err != nil {
 		t.Fatal(err)
 	}
 	after := insertRun(t, d, w) // it was deleted while it was tested

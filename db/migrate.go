@@ -55,8 +55,10 @@ func migrator(pool *sqlx.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migration lock: %w", err)
 	}
+	// Migrations are written side by side, so that a smaller number may come
+	// later to a database that has a larger one already.
 	provider, err := goose.NewProvider(goose.DialectPostgres, pool.DB, files,
-		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true), goose.WithAllowOutofOrder(true))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}

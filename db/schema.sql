@@ -126,22 +126,41 @@ CREATE TABLE webhooks (
     version integer NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    resource_ids text[] NOT NULL DEFAULT '{}'::text[],
+    rate_limit_per_second integer,
+    retry_max_attempts integer NOT NULL DEFAULT 11,
+    retry_initial_delay_seconds integer NOT NULL DEFAULT 5,
+    retry_backoff_factor double precision NOT NULL DEFAULT 4,
+    retry_max_delay_seconds integer NOT NULL DEFAULT 86400,
+    previous_secret text NOT NULL DEFAULT ''::text,
+    previous_secret_expires_at timestamp with time zone,
     CONSTRAINT webhooks_pkey PRIMARY KEY (id),
     CONSTRAINT webhooks_workspace_id_uid_key UNIQUE (workspace_id, uid),
     CONSTRAINT webhooks_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
     CONSTRAINT webhooks_check CHECK (((method = 'POST'::text) OR (payload_format = 'DATA'::text))),
     CONSTRAINT webhooks_check1 CHECK (((signing = 'NONE'::text) = (secret = ''::text))),
+    CONSTRAINT webhooks_check2 CHECK (((previous_secret = ''::text) = (previous_secret_expires_at IS NULL))),
+    CONSTRAINT webhooks_check3 CHECK (((signing <> 'NONE'::text) OR (previous_secret = ''::text))),
     CONSTRAINT webhooks_events_check CHECK (((cardinality(events) >= 1) AND (cardinality(events) <= 100))),
     CONSTRAINT webhooks_method_check CHECK ((method = ANY (ARRAY['POST'::text, 'GET'::text]))),
     CONSTRAINT webhooks_name_check CHECK ((name <> ''::text)),
     CONSTRAINT webhooks_payload_format_check CHECK ((payload_format = ANY (ARRAY['STANDARD'::text, 'ENVELOPE'::text, 'DATA'::text]))),
-    CONSTRAINT webhooks_signing_check CHECK ((signing = ANY (ARRAY['STANDARD_WEBHOOKS'::text, 'NONE'::text]))),
+    CONSTRAINT webhooks_rate_limit_per_second_check CHECK (((rate_limit_per_second >= 1) AND (rate_limit_per_second <= 10000))),
+    CONSTRAINT webhooks_resource_ids_check CHECK ((cardinality(resource_ids) <= 100)),
+    CONSTRAINT webhooks_retry_backoff_factor_check CHECK (((retry_backoff_factor >= (1)::double precision) AND (retry_backoff_factor <= (10)::double precision))),
+    CONSTRAINT webhooks_retry_initial_delay_seconds_check CHECK (((retry_initial_delay_seconds >= 1) AND (retry_initial_delay_seconds <= 3600))),
+    CONSTRAINT webhooks_retry_max_attempts_check CHECK (((retry_max_attempts >= 1) AND (retry_max_attempts <= 20))),
+    CONSTRAINT webhooks_retry_max_delay_seconds_check CHECK (((retry_max_delay_seconds >= 1) AND (retry_max_delay_seconds <= 86400))),
+    CONSTRAINT webhooks_signing_check CHECK ((signing = ANY (ARRAY['STANDARD_WEBHOOKS'::text, 'STANDARD_WEBHOOKS_ED25519'::text, 'NONE'::text]))),
     CONSTRAINT webhooks_status_reason_check CHECK ((status_reason = ANY (ARRAY['OWNER'::text, 'TEST_PASSED'::text, 'GONE'::text, 'FAILING'::text]))),
     CONSTRAINT webhooks_timeout_ms_check CHECK (((timeout_ms >= 1000) AND (timeout_ms <= 30000))),
     CONSTRAINT webhooks_uid_check CHECK (((uid ~ '^[A-Za-z0-9_.-]{1,128}$'::text) AND (uid !~ '^wh_'::text))),
     CONSTRAINT webhooks_url_check CHECK ((length(url) <= 2048)),
     CONSTRAINT webhooks_version_check CHECK ((version >= 1))
 );
+CREATE INDEX webhooks_by_name ON public.webhooks USING btree (workspace_id, lower(name) COLLATE "C", id);
+CREATE INDEX webhooks_by_update ON public.webhooks USING btree (workspace_id, updated_at, id);
+CREATE INDEX webhooks_by_url ON public.webhooks USING hash (url);
 CREATE INDEX webhooks_newest ON public.webhooks USING btree (workspace_id, id);
 
 CREATE TABLE workspaces (

@@ -90,7 +90,7 @@ WHERE workspace_id = $1
 // TestRun finds a test run, else webhook.NotFound.
 func (d *DB) TestRun(ctx context.Context, workspaceID, id string) (*webhook.TestRun, error) {
 	var row testRunRow
-	if err := d.get(ctx, findTestRun, &row, workspaceID, text(id)); err != nil {
+	if err := d.get(ctx, d.pool, findTestRun, &row, workspaceID, text(id)); err != nil {
 		return nil, err
 	}
 	return row.testRun(), nil
@@ -211,7 +211,7 @@ WHERE workspace_id = $1
 // TestResult finds a test result, else webhook.NotFound.
 func (d *DB) TestResult(ctx context.Context, workspaceID, id string) (*webhook.TestResult, error) {
 	var row testResultRow
-	if err := d.get(ctx, findTestResult, &row, workspaceID, text(id)); err != nil {
+	if err := d.get(ctx, d.pool, findTestResult, &row, workspaceID, text(id)); err != nil {
 		return nil, err
 	}
 	return row.testResult(), nil

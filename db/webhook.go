@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/hookql/hookql/internal/webhook"
@@ -15,51 +17,77 @@ import (
 
 // webhookRow is a row of webhooks.
 type webhookRow struct {
-	ID              string
-	WorkspaceID     string `db:"workspace_id"`
-	UID             string
-	Name            string
-	Description     *string
-	URL             string
-	Events          pq.StringArray
-	Active          bool
-	StatusReason    webhook.StatusReason `db:"status_reason"`
-	StatusChangedAt time.Time            `db:"status_changed_at"`
-	Method          webhook.Method
-	PayloadFormat   webhook.PayloadFormat `db:"payload_format"`
-	Signing         webhook.Signing
-	Secret          string
-	Headers         headers
-	TimeoutMs       int `db:"timeout_ms"`
-	Metadata        json.RawMessage
-	Version         int
-	CreatedAt       time.Time `db:"created_at"`
-	UpdatedAt       time.Time `db:"updated_at"`
+	ID                       string
+	WorkspaceID              string `db:"workspace_id"`
+	UID                      string
+	Name                     string
+	Description              *string
+	URL                      string
+	Events                   pq.StringArray
+	ResourceIDs              pq.StringArray `db:"resource_ids"`
+	Active                   bool
+	StatusReason             webhook.StatusReason `db:"status_reason"`
+	StatusChangedAt          time.Time            `db:"status_changed_at"`
+	Method                   webhook.Method
+	PayloadFormat            webhook.PayloadFormat `db:"payload_format"`
+	Signing                  webhook.Signing
+	Secret                   string
+	PreviousSecret           string     `db:"previous_secret"`
+	PreviousSecretExpiresAt  *time.Time `db:"previous_secret_expires_at"`
+	Headers                  headers
+	TimeoutMs                int     `db:"timeout_ms"`
+	RateLimitPerSecond       *int    `db:"rate_limit_per_second"`
+	RetryMaxAttempts         int     `db:"retry_max_attempts"`
+	RetryInitialDelaySeconds int     `db:"retry_initial_delay_seconds"`
+	RetryBackoffFactor       float64 `db:"retry_backoff_factor"`
+	RetryMaxDelaySeconds     int     `db:"retry_max_delay_seconds"`
+	Metadata                 json.RawMessage
+	Version                  int
+	CreatedAt                time.Time `db:"created_at"`
+	UpdatedAt                time.Time `db:"updated_at"`
 }
 
 func (r webhookRow) webhook() *webhook.Webhook {
 	return &webhook.Webhook{
-		ID:              r.ID,
-		WorkspaceID:     r.WorkspaceID,
-		UID:             r.UID,
-		Name:            r.Name,
-		Description:     r.Description,
-		URL:             r.URL,
-		Events:          r.Events,
-		Active:          r.Active,
-		StatusReason:    r.StatusReason,
-		StatusChangedAt: r.StatusChangedAt.UTC(),
-		Method:          r.Method,
-		PayloadFormat:   r.PayloadFormat,
-		Signing:         r.Signing,
-		Secret:          webhook.Secret(r.Secret),
-		Headers:         r.Headers,
-		TimeoutMs:       r.TimeoutMs,
-		Metadata:        r.Metadata,
-		Version:         r.Version,
-		CreatedAt:       r.CreatedAt.UTC(),
-		UpdatedAt:       r.UpdatedAt.UTC(),
+		ID:                      r.ID,
+		WorkspaceID:             r.WorkspaceID,
+		UID:                     r.UID,
+		Name:                    r.Name,
+		Description:             r.Description,
+		URL:                     r.URL,
+		Events:                  r.Events,
+		ResourceIDs:             r.ResourceIDs,
+		Active:                  r.Active,
+		StatusReason:            r.StatusReason,
+		StatusChangedAt:         r.StatusChangedAt.UTC(),
+		Method:                  r.Method,
+		PayloadFormat:           r.PayloadFormat,
+		Signing:                 r.Signing,
+		Secret:                  webhook.Secret(r.Secret),
+		PreviousSecret:          webhook.Secret(r.PreviousSecret),
+		PreviousSecretExpiresAt: utc(r.PreviousSecretExpiresAt),
+		Headers:                 r.Headers,
+		TimeoutMs:               r.TimeoutMs,
+		RateLimitPerSecond:      r.RateLimitPerSecond,
+		RetryPolicy: webhook.RetryPolicy{
+			MaxAttempts:         r.RetryMaxAttempts,
+			InitialDelaySeconds: r.RetryInitialDelaySeconds,
+			BackoffFactor:       r.RetryBackoffFactor,
+			MaxDelaySeconds:     r.RetryMaxDelaySeconds,
+		},
+		Metadata:  r.Metadata,
+		Version:   r.Version,
+		CreatedAt: r.CreatedAt.UTC(),
+		UpdatedAt: r.UpdatedAt.UTC(),
 	}
+}
+
+func utc(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
 }
 
 func webhooksOf(rows []webhookRow) []*webhook.Webhook {
@@ -70,14 +98,14 @@ func webhooksOf(rows []webhookRow) []*webhook.Webhook {
 	return webhooks
 }
 
-const webhookColumns = `
-	id,
-	workspace_id,
+// webhookState are the columns that change; id and workspace_id never do.
+const webhookState = `
 	uid,
 	name,
 	description,
 	url,
 	events,
+	resource_ids,
 	active,
 	status_reason,
 	status_changed_at,
@@ -85,28 +113,40 @@ const webhookColumns = `
 	payload_format,
 	signing,
 	secret,
+	previous_secret,
+	previous_secret_expires_at,
 	headers,
 	timeout_ms,
+	rate_limit_per_second,
+	retry_max_attempts,
+	retry_initial_delay_seconds,
+	retry_backoff_factor,
+	retry_max_delay_seconds,
 	metadata,
 	version,
 	created_at,
 	updated_at`
 
-var insertWebhook = newStatement("webhooks.insert", `
-INSERT INTO webhooks (`+webhookColumns+`
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`)
+const webhookColumns = `
+	workspace_id,
+	id,` + webhookState
 
-// InsertWebhook registers a webhook. A uid that the workspace has already is a
-// webhook.Taken error.
-func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
-	_, err := d.exec(ctx, d.pool, insertWebhook,
-		w.ID,
-		workspaceID,
+// webhookStateValues are the parameters of webhookState, behind the two of
+// workspace_id and id.
+const webhookStateValues = `
+	$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
+	$27, $28`
+
+// stateOf are the arguments of webhookStateValues.
+func stateOf(w *webhook.Webhook) []any {
+	return []any{
 		w.UID,
 		w.Name,
 		w.Description,
 		w.URL,
 		pq.Array(w.Events),
+		pq.StringArray(append([]string{}, w.ResourceIDs...)),
 		w.Active,
 		w.StatusReason,
 		w.StatusChangedAt,
@@ -114,94 +154,147 @@ func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.W
 		w.PayloadFormat,
 		w.Signing,
 		string(w.Secret),
+		string(w.PreviousSecret),
+		w.PreviousSecretExpiresAt,
 		headers(w.Headers),
 		w.TimeoutMs,
+		w.RateLimitPerSecond,
+		w.RetryPolicy.MaxAttempts,
+		w.RetryPolicy.InitialDelaySeconds,
+		w.RetryPolicy.BackoffFactor,
+		w.RetryPolicy.MaxDelaySeconds,
 		[]byte(w.Metadata),
 		w.Version,
 		w.CreatedAt,
 		w.UpdatedAt,
-	)
-	return uidTaken(err, w.UID)
+	}
+}
+
+var insertWebhook = newStatement("webhooks.insert", `
+INSERT INTO webhooks (`+webhookColumns+`
+) VALUES ($1, $2,`+webhookStateValues+`)`)
+
+// InsertWebhook registers a webhook. A uid that the workspace has already, or a
+// URL where UniqueURLs is set, is a webhook.Taken error.
+func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		if err := d.reserveURL(ctx, tx, workspaceID, w); err != nil {
+			return err
+		}
+		_, err := d.exec(ctx, tx, insertWebhook, append([]any{workspaceID, w.ID}, stateOf(w)...)...)
+		return uidTaken(err, w.UID)
+	})
+}
+
+var lockURL = newStatement("webhooks.lock_url", `
+SELECT pg_advisory_xact_lock(hashtextextended($1::text || ' ' || $2::text, 0))`)
+
+var findWebhookWithURL = newStatement("webhooks.find_with_url", `
+SELECT uid
+FROM webhooks
+WHERE workspace_id = $1
+	AND url = $2
+	AND id <> $3
+LIMIT 1`)
+
+// reserveURL keeps others from taking a webhook's URL until the transaction
+// ends, or says that it is taken. An index cannot: installations choose, and
+// webhooks from before their choice may share a URL.
+func (d *DB) reserveURL(ctx context.Context, tx *sqlx.Tx, workspaceID string, w *webhook.Webhook) error {
+	if !d.UniqueURLs {
+		return nil
+	}
+	if _, err := d.exec(ctx, tx, lockURL, workspaceID, w.URL); err != nil {
+		return err
+	}
+	var uid string
+	switch err := d.get(ctx, tx, findWebhookWithURL, &uid, workspaceID, w.URL, w.ID); {
+	case errors.Is(err, webhook.NotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	return webhook.NewError(webhook.Taken,
+		fmt.Sprintf("The webhook with the uid %q has this URL. Change that one, or give another URL.", uid), "url")
 }
 
 var updateWebhook = newStatement("webhooks.update", `
-UPDATE webhooks SET
-	uid = $4,
-	name = $5,
-	description = $6,
-	url = $7,
-	events = $8,
-	active = $9,
-	status_reason = $10,
-	status_changed_at = $11,
-	method = $12,
-	payload_format = $13,
-	signing = $14,
-	secret = $15,
-	headers = $16,
-	timeout_ms = $17,
-	metadata = $18,
-	version = version + 1,
-	updated_at = $19
+UPDATE webhooks SET (`+webhookState+`
+) = (`+webhookStateValues+`
+)
 WHERE workspace_id = $1
-	AND id = $2
-	AND version = $3`)
+	AND id = $2`)
 
-// UpdateWebhook writes w over the webhook that it was read from, and sets the
-// new version in w. A webhook that was changed or deleted since is a
-// webhook.Conflict error.
-func (d *DB) UpdateWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
-	n, err := d.exec(ctx, d.pool, updateWebhook,
-		workspaceID,
-		w.ID,
-		w.Version,
-		w.UID,
-		w.Name,
-		w.Description,
-		w.URL,
-		pq.Array(w.Events),
-		w.Active,
-		w.StatusReason,
-		w.StatusChangedAt,
-		w.Method,
-		w.PayloadFormat,
-		w.Signing,
-		string(w.Secret),
-		headers(w.Headers),
-		w.TimeoutMs,
-		[]byte(w.Metadata),
-		w.UpdatedAt,
-	)
-	if err != nil {
+var lockWebhook = newStatement("webhooks.lock", `
+SELECT`+webhookColumns+`
+FROM webhooks
+WHERE workspace_id = $1
+	AND (id = $2 OR uid = $2)
+FOR UPDATE`)
+
+// ChangeWebhook lets change work on a webhook and keeps what it made of it, as
+// a new version, unless it made nothing of it. The webhook is found by its id
+// or uid, else webhook.NotFound, and stays as change sees it until it is
+// written: others who would change it wait. So change must be quick, and must
+// not use the database, whose connections may all be held by those who wait.
+func (d *DB) ChangeWebhook(ctx context.Context, workspaceID, idOrUID string, change func(*webhook.Webhook) error) (*webhook.Webhook, error) {
+	var w *webhook.Webhook
+	err := d.onLocked(ctx, workspaceID, idOrUID, func(tx *sqlx.Tx, locked *webhook.Webhook) error {
+		w = locked
+		before := *w
+		if err := change(w); err != nil || reflect.DeepEqual(before, *w) {
+			return err
+		}
+		if w.URL != before.URL {
+			if err := d.reserveURL(ctx, tx, workspaceID, w); err != nil {
+				return err
+			}
+		}
+		w.Version++
+		w.UpdatedAt = webhook.Now()
+		_, err := d.exec(ctx, tx, updateWebhook, append([]any{workspaceID, w.ID}, stateOf(w)...)...)
 		return uidTaken(err, w.UID)
+	})
+	if err != nil {
+		return nil, err
 	}
-	if n == 0 {
-		return webhook.Conflict
-	}
-	w.Version++
-	return nil
+	return w, nil
+}
+
+var deleteWebhook = newStatement("webhooks.delete", `
+DELETE FROM webhooks
+WHERE workspace_id = $1
+	AND id = $2`)
+
+// DeleteWebhook deletes a webhook that is found by its id or uid, else
+// webhook.NotFound, unless check has something against it.
+func (d *DB) DeleteWebhook(ctx context.Context, workspaceID, idOrUID string, check func(*webhook.Webhook) error) (id string, err error) {
+	err = d.onLocked(ctx, workspaceID, idOrUID, func(tx *sqlx.Tx, w *webhook.Webhook) error {
+		id = w.ID
+		if err := check(w); err != nil {
+			return err
+		}
+		_, err := d.exec(ctx, tx, deleteWebhook, workspaceID, w.ID)
+		return err
+	})
+	return id, err
+}
+
+// onLocked works on a webhook that nobody else changes meanwhile.
+func (d *DB) onLocked(ctx context.Context, workspaceID, idOrUID string, work func(*sqlx.Tx, *webhook.Webhook) error) error {
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		var row webhookRow
+		if err := d.get(ctx, tx, lockWebhook, &row, workspaceID, text(idOrUID)); err != nil {
+			return err
+		}
+		return work(tx, row.webhook())
+	})
 }
 
 func uidTaken(err error, uid string) error {
 	if violates(err, "webhooks_workspace_id_uid_key") {
 		return webhook.NewError(webhook.Taken,
 			fmt.Sprintf("Another webhook has the uid %q. Choose another, or change that webhook.", uid), "uid")
-	}
-	return err
-}
-
-var deleteWebhook = newStatement("webhooks.delete", `
-DELETE FROM webhooks
-WHERE workspace_id = $1
-	AND id = $2
-	AND version = $3`)
-
-// DeleteWebhook deletes the webhook as it was read; one that was changed or
-// deleted since is a webhook.Conflict error.
-func (d *DB) DeleteWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
-	n, err := d.exec(ctx, d.pool, deleteWebhook, workspaceID, w.ID, w.Version)
-	if err == nil && n == 0 {
-		return webhook.Conflict
 	}
 	return err
 }
@@ -215,7 +308,7 @@ WHERE workspace_id = $1
 // Webhook finds a webhook by its id or uid, else webhook.NotFound.
 func (d *DB) Webhook(ctx context.Context, workspaceID, idOrUID string) (*webhook.Webhook, error) {
 	var row webhookRow
-	if err := d.get(ctx, findWebhook, &row, workspaceID, text(idOrUID)); err != nil {
+	if err := d.get(ctx, d.pool, findWebhook, &row, workspaceID, text(idOrUID)); err != nil {
 		return nil, err
 	}
 	return row.webhook(), nil
@@ -234,47 +327,6 @@ func (d *DB) WebhooksByID(ctx context.Context, workspaceID string, ids []string)
 		return nil, err
 	}
 	return webhooksOf(rows), nil
-}
-
-var listNewestWebhooks = newStatement("webhooks.list_newest", `
-SELECT`+webhookColumns+`
-FROM webhooks
-WHERE workspace_id = $1
-	AND id < $2
-	AND id > $3
-ORDER BY id DESC
-LIMIT $4`)
-
-var listOldestWebhooks = newStatement("webhooks.list_oldest", `
-SELECT`+webhookColumns+`
-FROM webhooks
-WHERE workspace_id = $1
-	AND id < $2
-	AND id > $3
-ORDER BY id
-LIMIT $4`)
-
-// Webhooks returns a page of the workspace's webhooks, newest first.
-func (d *DB) Webhooks(ctx context.Context, workspaceID string, p webhook.Page) (webhook.Slice[*webhook.Webhook], error) {
-	statement := listNewestWebhooks
-	if p.FromEnd {
-		statement = listOldestWebhooks
-	}
-	below, above := bounds(p)
-	var rows []webhookRow
-	if err := d.list(ctx, statement, &rows, workspaceID, below, above, p.Limit+1); err != nil {
-		return webhook.Slice[*webhook.Webhook]{}, err
-	}
-	return cut(p, webhooksOf(rows)), nil
-}
-
-var countWebhooks = newStatement("webhooks.count", `
-SELECT count(*) FROM webhooks WHERE workspace_id = $1`)
-
-// CountWebhooks says how many webhooks the workspace has.
-func (d *DB) CountWebhooks(ctx context.Context, workspaceID string) (n int, err error) {
-	err = d.get(ctx, countWebhooks, &n, workspaceID)
-	return n, err
 }
 
 // A GET webhook's event follows its URL as the query, or as the rest of one

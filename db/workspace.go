@@ -77,7 +77,7 @@ WHERE id = $1
 // Workspace finds a workspace by its id or uid, else webhook.NotFound.
 func (d *DB) Workspace(ctx context.Context, idOrUID string) (*webhook.Workspace, error) {
 	var row workspaceRow
-	if err := d.get(ctx, findWorkspace, &row, text(idOrUID)); err != nil {
+	if err := d.get(ctx, d.pool, findWorkspace, &row, text(idOrUID)); err != nil {
 		return nil, err
 	}
 	return row.workspace(), nil
@@ -153,6 +153,6 @@ SELECT count(*) FROM workspaces`)
 
 // CountWorkspaces says how many workspaces there are.
 func (d *DB) CountWorkspaces(ctx context.Context) (n int, err error) {
-	err = d.get(ctx, countWorkspaces, &n)
+	err = d.get(ctx, d.pool, countWorkspaces, &n)
 	return n, err
 }

@@ -70,12 +70,12 @@ func identityHeaders(w *webhook.Webhook, m *Message, at time.Time, signed []byte
 		{Name: "webhook-id", Value: m.ID},
 		{Name: "webhook-timestamp", Value: strconv.FormatInt(at.Unix(), 10)},
 	}
-	if w.Signing != webhook.SigningNone {
-		key, err := w.Secret.Key()
-		if err != nil {
-			return nil, webhook.NewError(webhook.Invalid, "This secret cannot sign: "+err.Error()+".")
-		}
-		headers = append(headers, webhook.Header{Name: "webhook-signature", Value: sign(key, m.ID, at, signed)})
+	signature, err := signatures(w, m.ID, at, signed)
+	if err != nil {
+		return nil, err
+	}
+	if signature != "" {
+		headers = append(headers, webhook.Header{Name: "webhook-signature", Value: signature})
 	}
 	if !m.Live {
 		headers = append(headers, webhook.Header{Name: "hookql-test", Value: "true"})

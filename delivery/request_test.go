@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -166,11 +167,7 @@ func sameAsWire(t *testing.T, r *request) {
 // signature is what signs content under the test message's id.
 func signature(t *testing.T, at time.Time, content string) string {
 	t.Helper()
-	key, err := testSecret.Key()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sign(key, "test_1", at, []byte(content))
+	return sign(webhook.SigningStandard, testSecret, fmt.Appendf(nil, "test_1.%d.%s", at.Unix(), content))
 }
 
 func TestNewRequestWithABrokenSecret(t *testing.T) {

@@ -1,19 +1,44 @@
 package delivery
 
 import (
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/hookql/hookql/internal/webhook"
 )
 
-// sign returns the value of webhook-signature by Standard Webhooks v1, over
-// "id.timestamp.content". The content is the body, and for GET, which has
-// none, the raw query as it is sent.
-func sign(key []byte, id string, at time.Time, content []byte) string {
+// signatures returns the value of webhook-signature by Standard Webhooks: a
+// signature by each secret that signs at the time, the newest first, so that
+// receivers may know either. "" where requests are not signed.
+//
+// The content is the body, and for GET, which has none, the raw query as it is
+// sent. The error is a *webhook.Error.
+func signatures(w *webhook.Webhook, id string, at time.Time, content []byte) (string, error) {
+	message := slices.Concat([]byte(id+"."+strconv.FormatInt(at.Unix(), 10)+"."), content)
+	var all []string
+	for _, secret := range w.SecretsAt(at) {
+		if mistake := w.Signing.CheckSecret(secret); mistake != nil {
+			return "", mistake
+		}
+		all = append(all, sign(w.Signing, secret, message))
+	}
+	return strings.Join(all, " "), nil
+}
+
+// sign signs with a secret that fits the scheme.
+func sign(scheme webhook.Signing, secret webhook.Secret, message []byte) string {
+	if scheme == webhook.SigningEd25519 {
+		key, _ := secret.PrivateKey()
+		return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(key, message))
+	}
+	key, _ := secret.Key()
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
-	mac.Write(content)
+	mac.Write(message)
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

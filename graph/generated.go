@@ -141,15 +141,17 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CreateAPIKey    func(childComplexity int, input CreateAPIKeyInput) int
-		CreateWebhook   func(childComplexity int, input CreateWebhookInput) int
-		CreateWorkspace func(childComplexity int, input CreateWorkspaceInput) int
-		DeleteWebhook   func(childComplexity int, input DeleteWebhookInput) int
-		DeleteWorkspace func(childComplexity int, input DeleteWorkspaceInput) int
-		RevokeAPIKey    func(childComplexity int, input RevokeAPIKeyInput) int
-		TestWebhook     func(childComplexity int, input TestWebhookInput) int
-		UpdateWebhook   func(childComplexity int, input UpdateWebhookInput) int
-		UpdateWorkspace func(childComplexity int, input UpdateWorkspaceInput) int
+		CreateAPIKey        func(childComplexity int, input CreateAPIKeyInput) int
+		CreateWebhook       func(childComplexity int, input CreateWebhookInput) int
+		CreateWorkspace     func(childComplexity int, input CreateWorkspaceInput) int
+		DeleteWebhook       func(childComplexity int, input DeleteWebhookInput) int
+		DeleteWorkspace     func(childComplexity int, input DeleteWorkspaceInput) int
+		ReplaceWebhook      func(childComplexity int, input ReplaceWebhookInput) int
+		RevokeAPIKey        func(childComplexity int, input RevokeAPIKeyInput) int
+		RotateWebhookSecret func(childComplexity int, input RotateWebhookSecretInput) int
+		TestWebhook         func(childComplexity int, input TestWebhookInput) int
+		UpdateWebhook       func(childComplexity int, input UpdateWebhookInput) int
+		UpdateWorkspace     func(childComplexity int, input UpdateWorkspaceInput) int
 	}
 
 	PageInfo struct {
@@ -160,21 +162,42 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		EventType  func(childComplexity int, name string) int
-		EventTypes func(childComplexity int, category *string) int
-		Node       func(childComplexity int, id string) int
-		Nodes      func(childComplexity int, ids []string) int
-		TestRun    func(childComplexity int, id string) int
-		Viewer     func(childComplexity int) int
-		Webhook    func(childComplexity int, id string) int
-		Webhooks   func(childComplexity int, first *int, after *string, last *int, before *string) int
-		Workspace  func(childComplexity int, id *string) int
-		Workspaces func(childComplexity int, first *int, after *string, last *int, before *string) int
+		EventType   func(childComplexity int, name string) int
+		EventTypes  func(childComplexity int, category *string) int
+		Node        func(childComplexity int, id string) int
+		Nodes       func(childComplexity int, ids []string) int
+		TestRun     func(childComplexity int, id string) int
+		Viewer      func(childComplexity int) int
+		Webhook     func(childComplexity int, id string) int
+		WebhookPage func(childComplexity int, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) int
+		Webhooks    func(childComplexity int, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) int
+		Workspace   func(childComplexity int, id *string) int
+		Workspaces  func(childComplexity int, first *int, after *string, last *int, before *string) int
+	}
+
+	ReplaceWebhookPayload struct {
+		Created    func(childComplexity int) int
+		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
+	}
+
+	RetryPolicy struct {
+		BackoffFactor       func(childComplexity int) int
+		InitialDelaySeconds func(childComplexity int) int
+		MaxAttempts         func(childComplexity int) int
+		MaxDelaySeconds     func(childComplexity int) int
 	}
 
 	RevokeApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
+	}
+
+	RotateWebhookSecretPayload struct {
+		Secret     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+		Webhook    func(childComplexity int) int
 	}
 
 	TestExchange struct {
@@ -278,28 +301,33 @@ type ComplexityRoot struct {
 	}
 
 	Webhook struct {
-		Active          func(childComplexity int) int
-		CreatedAt       func(childComplexity int) int
-		Description     func(childComplexity int) int
-		EventTypes      func(childComplexity int) int
-		Events          func(childComplexity int) int
-		Headers         func(childComplexity int) int
-		ID              func(childComplexity int) int
-		Metadata        func(childComplexity int) int
-		Method          func(childComplexity int) int
-		Name            func(childComplexity int) int
-		PayloadFormat   func(childComplexity int) int
-		Secret          func(childComplexity int) int
-		Signing         func(childComplexity int) int
-		Status          func(childComplexity int) int
-		StatusChangedAt func(childComplexity int) int
-		StatusReason    func(childComplexity int) int
-		TestRuns        func(childComplexity int, first *int, after *string, last *int, before *string) int
-		TimeoutMs       func(childComplexity int) int
-		UID             func(childComplexity int) int
-		URL             func(childComplexity int) int
-		UpdatedAt       func(childComplexity int) int
-		Version         func(childComplexity int) int
+		Active                  func(childComplexity int) int
+		CreatedAt               func(childComplexity int) int
+		Description             func(childComplexity int) int
+		EventTypes              func(childComplexity int) int
+		Events                  func(childComplexity int) int
+		Headers                 func(childComplexity int) int
+		ID                      func(childComplexity int) int
+		Metadata                func(childComplexity int) int
+		Method                  func(childComplexity int) int
+		Name                    func(childComplexity int) int
+		PayloadFormat           func(childComplexity int) int
+		PreviousSecretExpiresAt func(childComplexity int) int
+		PublicKey               func(childComplexity int) int
+		RateLimitPerSecond      func(childComplexity int) int
+		ResourceIDs             func(childComplexity int) int
+		RetryPolicy             func(childComplexity int) int
+		Secret                  func(childComplexity int) int
+		Signing                 func(childComplexity int) int
+		Status                  func(childComplexity int) int
+		StatusChangedAt         func(childComplexity int) int
+		StatusReason            func(childComplexity int) int
+		TestRuns                func(childComplexity int, first *int, after *string, last *int, before *string) int
+		TimeoutMs               func(childComplexity int) int
+		UID                     func(childComplexity int) int
+		URL                     func(childComplexity int) int
+		UpdatedAt               func(childComplexity int) int
+		Version                 func(childComplexity int) int
 	}
 
 	WebhookConnection struct {
@@ -314,6 +342,16 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	WebhookPage struct {
+		Count     func(childComplexity int) int
+		Next      func(childComplexity int) int
+		Page      func(childComplexity int) int
+		PageCount func(childComplexity int) int
+		PageSize  func(childComplexity int) int
+		Previous  func(childComplexity int) int
+		Results   func(childComplexity int) int
+	}
+
 	Workspace struct {
 		APIKeys   func(childComplexity int, first *int, after *string, last *int, before *string) int
 		CreatedAt func(childComplexity int) int
@@ -322,7 +360,7 @@ type ComplexityRoot struct {
 		Name      func(childComplexity int) int
 		UID       func(childComplexity int) int
 		UpdatedAt func(childComplexity int) int
-		Webhooks  func(childComplexity int, first *int, after *string, last *int, before *string) int
+		Webhooks  func(childComplexity int, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) int
 	}
 
 	WorkspaceConnection struct {
@@ -354,6 +392,8 @@ type HttpResponseResolver interface {
 type MutationResolver interface {
 	CreateWebhook(ctx context.Context, input CreateWebhookInput) (*CreateWebhookPayload, error)
 	UpdateWebhook(ctx context.Context, input UpdateWebhookInput) (*UpdateWebhookPayload, error)
+	ReplaceWebhook(ctx context.Context, input ReplaceWebhookInput) (*ReplaceWebhookPayload, error)
+	RotateWebhookSecret(ctx context.Context, input RotateWebhookSecretInput) (*RotateWebhookSecretPayload, error)
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
 	CreateWorkspace(ctx context.Context, input CreateWorkspaceInput) (*CreateWorkspacePayload, error)
@@ -369,7 +409,8 @@ type QueryResolver interface {
 	Workspace(ctx context.Context, id *string) (*webhook.Workspace, error)
 	Workspaces(ctx context.Context, first *int, after *string, last *int, before *string) (*WorkspaceConnection, error)
 	Webhook(ctx context.Context, id string) (*webhook.Webhook, error)
-	Webhooks(ctx context.Context, first *int, after *string, last *int, before *string) (*WebhookConnection, error)
+	Webhooks(ctx context.Context, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookConnection, error)
+	WebhookPage(ctx context.Context, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookPage, error)
 	EventTypes(ctx context.Context, category *string) ([]*webhook.EventType, error)
 	EventType(ctx context.Context, name string) (*webhook.EventType, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
@@ -401,7 +442,7 @@ type WebhookResolver interface {
 	TestRuns(ctx context.Context, obj *webhook.Webhook, first *int, after *string, last *int, before *string) (*TestRunConnection, error)
 }
 type WorkspaceResolver interface {
-	Webhooks(ctx context.Context, obj *webhook.Workspace, first *int, after *string, last *int, before *string) (*WebhookConnection, error)
+	Webhooks(ctx context.Context, obj *webhook.Workspace, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookConnection, error)
 	APIKeys(ctx context.Context, obj *webhook.Workspace, first *int, after *string, last *int, before *string) (*APIKeyConnection, error)
 }
 
@@ -821,6 +862,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteWorkspace(childComplexity, args["input"].(DeleteWorkspaceInput)), true
+	case "Mutation.replaceWebhook":
+		if e.ComplexityRoot.Mutation.ReplaceWebhook == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replaceWebhook_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplaceWebhook(childComplexity, args["input"].(ReplaceWebhookInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -832,6 +884,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RevokeAPIKey(childComplexity, args["input"].(RevokeAPIKeyInput)), true
+	case "Mutation.rotateWebhookSecret":
+		if e.ComplexityRoot.Mutation.RotateWebhookSecret == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rotateWebhookSecret_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RotateWebhookSecret(childComplexity, args["input"].(RotateWebhookSecretInput)), true
 	case "Mutation.testWebhook":
 		if e.ComplexityRoot.Mutation.TestWebhook == nil {
 			break
@@ -964,6 +1027,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Webhook(childComplexity, args["id"].(string)), true
+	case "Query.webhookPage":
+		if e.ComplexityRoot.Query.WebhookPage == nil {
+			break
+		}
+
+		args, err := ec.field_Query_webhookPage_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.WebhookPage(childComplexity, args["page"].(*int), args["pageSize"].(*int), args["filter"].(*WebhookFilter), args["orderBy"].(*WebhookOrder)), true
 	case "Query.webhooks":
 		if e.ComplexityRoot.Query.Webhooks == nil {
 			break
@@ -974,7 +1048,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Query.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*WebhookFilter), args["orderBy"].(*WebhookOrder)), true
 	case "Query.workspace":
 		if e.ComplexityRoot.Query.Workspace == nil {
 			break
@@ -998,6 +1072,56 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Query.Workspaces(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
 
+	case "ReplaceWebhookPayload.created":
+		if e.ComplexityRoot.ReplaceWebhookPayload.Created == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.Created(childComplexity), true
+	case "ReplaceWebhookPayload.secret":
+		if e.ComplexityRoot.ReplaceWebhookPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.Secret(childComplexity), true
+	case "ReplaceWebhookPayload.userErrors":
+		if e.ComplexityRoot.ReplaceWebhookPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.UserErrors(childComplexity), true
+	case "ReplaceWebhookPayload.webhook":
+		if e.ComplexityRoot.ReplaceWebhookPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplaceWebhookPayload.Webhook(childComplexity), true
+
+	case "RetryPolicy.backoffFactor":
+		if e.ComplexityRoot.RetryPolicy.BackoffFactor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.BackoffFactor(childComplexity), true
+	case "RetryPolicy.initialDelaySeconds":
+		if e.ComplexityRoot.RetryPolicy.InitialDelaySeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.InitialDelaySeconds(childComplexity), true
+	case "RetryPolicy.maxAttempts":
+		if e.ComplexityRoot.RetryPolicy.MaxAttempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.MaxAttempts(childComplexity), true
+	case "RetryPolicy.maxDelaySeconds":
+		if e.ComplexityRoot.RetryPolicy.MaxDelaySeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryPolicy.MaxDelaySeconds(childComplexity), true
+
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
 			break
@@ -1010,6 +1134,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RevokeApiKeyPayload.UserErrors(childComplexity), true
+
+	case "RotateWebhookSecretPayload.secret":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.Secret(childComplexity), true
+	case "RotateWebhookSecretPayload.userErrors":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.UserErrors(childComplexity), true
+	case "RotateWebhookSecretPayload.webhook":
+		if e.ComplexityRoot.RotateWebhookSecretPayload.Webhook == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RotateWebhookSecretPayload.Webhook(childComplexity), true
 
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
@@ -1461,6 +1604,36 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Webhook.PayloadFormat(childComplexity), true
+	case "Webhook.previousSecretExpiresAt":
+		if e.ComplexityRoot.Webhook.PreviousSecretExpiresAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.PreviousSecretExpiresAt(childComplexity), true
+	case "Webhook.publicKey":
+		if e.ComplexityRoot.Webhook.PublicKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.PublicKey(childComplexity), true
+	case "Webhook.rateLimitPerSecond":
+		if e.ComplexityRoot.Webhook.RateLimitPerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.RateLimitPerSecond(childComplexity), true
+	case "Webhook.resourceIds":
+		if e.ComplexityRoot.Webhook.ResourceIDs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.ResourceIDs(childComplexity), true
+	case "Webhook.retryPolicy":
+		if e.ComplexityRoot.Webhook.RetryPolicy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.RetryPolicy(childComplexity), true
 	case "Webhook.secret":
 		if e.ComplexityRoot.Webhook.Secret == nil {
 			break
@@ -1571,6 +1744,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.WebhookEdge.Node(childComplexity), true
 
+	case "WebhookPage.count":
+		if e.ComplexityRoot.WebhookPage.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Count(childComplexity), true
+	case "WebhookPage.next":
+		if e.ComplexityRoot.WebhookPage.Next == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Next(childComplexity), true
+	case "WebhookPage.page":
+		if e.ComplexityRoot.WebhookPage.Page == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Page(childComplexity), true
+	case "WebhookPage.pageCount":
+		if e.ComplexityRoot.WebhookPage.PageCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.PageCount(childComplexity), true
+	case "WebhookPage.pageSize":
+		if e.ComplexityRoot.WebhookPage.PageSize == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.PageSize(childComplexity), true
+	case "WebhookPage.previous":
+		if e.ComplexityRoot.WebhookPage.Previous == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Previous(childComplexity), true
+	case "WebhookPage.results":
+		if e.ComplexityRoot.WebhookPage.Results == nil {
+			break
+		}
+
+		return e.ComplexityRoot.WebhookPage.Results(childComplexity), true
+
 	case "Workspace.apiKeys":
 		if e.ComplexityRoot.Workspace.APIKeys == nil {
 			break
@@ -1628,7 +1844,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Workspace.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string)), true
+		return e.ComplexityRoot.Workspace.Webhooks(childComplexity, args["first"].(*int), args["after"].(*string), args["last"].(*int), args["before"].(*string), args["filter"].(*WebhookFilter), args["orderBy"].(*WebhookOrder)), true
 
 	case "WorkspaceConnection.edges":
 		if e.ComplexityRoot.WorkspaceConnection.Edges == nil {
@@ -1682,13 +1898,18 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteWebhookInput,
 		ec.unmarshalInputDeleteWorkspaceInput,
 		ec.unmarshalInputHttpHeaderInput,
+		ec.unmarshalInputReplaceWebhookInput,
+		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputRevokeApiKeyInput,
+		ec.unmarshalInputRotateWebhookSecretInput,
 		ec.unmarshalInputTestEndpointInput,
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
 		ec.unmarshalInputTestWebhookInput,
 		ec.unmarshalInputUpdateWebhookInput,
 		ec.unmarshalInputUpdateWorkspaceInput,
+		ec.unmarshalInputWebhookFilter,
+		ec.unmarshalInputWebhookOrder,
 	)
 	first := true
 
@@ -1857,7 +2078,7 @@ type Query {
     id: ID!
   ): Webhook @hasScope(scope: WEBHOOKS_READ)
 
-  """Webhooks of the caller's workspace, newest first, by cursor."""
+  """Webhooks of the caller's workspace, by cursor. A cursor is one of the order that it was got in."""
   webhooks(
     """Return at most this many, from the start. Default 25, at most 100."""
     first: Int
@@ -1867,7 +2088,23 @@ type Query {
     last: Int
     """Return only items before this cursor."""
     before: String
+    """Keep only webhooks that match."""
+    filter: WebhookFilter
+    """Sort order. Newest first when omitted."""
+    orderBy: WebhookOrder
   ): WebhookConnection @hasScope(scope: WEBHOOKS_READ)
+
+  """Webhooks of the caller's workspace, by page number, for tables with numbered pages."""
+  webhookPage(
+    """Which page, from 1 to 1,000,000."""
+    page: Int = 1
+    """Webhooks per page, 1 to 100."""
+    pageSize: Int = 25
+    """Keep only webhooks that match."""
+    filter: WebhookFilter
+    """Sort order. Newest first when omitted."""
+    orderBy: WebhookOrder
+  ): WebhookPage @hasScope(scope: WEBHOOKS_READ)
 
   """Every event type a webhook can subscribe to, by category, then name. The catalogue is the installation's, the same for every workspace; at most 1,000."""
   eventTypes(
@@ -1901,6 +2138,18 @@ type Mutation {
     """The changes."""
     input: UpdateWebhookInput!
   ): UpdateWebhookPayload @hasScope(scope: WEBHOOKS_WRITE)
+
+  """Replaces a webhook whole: every omitted field takes its default again, with a new secret (HTTP PUT). Its id stays, and so does its uid unless another is given."""
+  replaceWebhook(
+    """The new webhook."""
+    input: ReplaceWebhookInput!
+  ): ReplaceWebhookPayload @hasScope(scope: WEBHOOKS_WRITE)
+
+  """Gives a webhook a new signing secret. Both secrets sign until the old one expires; one that still overlapped from an earlier rotation signs no more."""
+  rotateWebhookSecret(
+    """Which webhook, and how."""
+    input: RotateWebhookSecretInput!
+  ): RotateWebhookSecretPayload @hasScope(scope: WEBHOOKS_WRITE)
 
   """Deletes a webhook. Its test runs stay readable by their ids."""
   deleteWebhook(
@@ -1986,7 +2235,7 @@ enum UserErrorCode {
   REQUIRED
   """A list or text is too long."""
   TOO_LONG
-  """The uid or name is taken."""
+  """The uid or name is taken, or the URL where the installation permits one webhook for each."""
   TAKEN
   """There is no such object, or it is not yours."""
   NOT_FOUND
@@ -2000,8 +2249,18 @@ enum UserErrorCode {
   HTTPS_REQUIRED
   """The URL leads to an address that the installation does not send to."""
   BLOCKED_ADDRESS
+  """The object is in a state that does not allow this."""
+  WRONG_STATE
   """The object was changed since it was read."""
   CONFLICT
+}
+
+"""A sort direction."""
+enum OrderDirection {
+  """Smallest or oldest first."""
+  ASC
+  """Largest or newest first."""
+  DESC
 }
 
 """One HTTP header."""
@@ -2120,7 +2379,7 @@ type Workspace implements Node {
   createdAt: DateTime!
   """When it last changed."""
   updatedAt: DateTime!
-  """Its webhooks, newest first. Only of the workspace that the request works in."""
+  """Its webhooks. Only of the workspace that the request works in."""
   webhooks(
     """Return at most this many, from the start. Default 25, at most 100."""
     first: Int
@@ -2130,6 +2389,10 @@ type Workspace implements Node {
     last: Int
     """Return only items before this cursor."""
     before: String
+    """Keep only webhooks that match."""
+    filter: WebhookFilter
+    """Sort order. Newest first when omitted."""
+    orderBy: WebhookOrder
   ): WebhookConnection @hasScope(scope: WEBHOOKS_READ)
   """Its API keys, newest first. Only of the workspace that the request works in."""
   apiKeys(
@@ -2354,6 +2617,8 @@ type Webhook implements Node {
   events: [String!]!
   """The event types that ` + "`" + `events` + "`" + ` covers now."""
   eventTypes: [EventType!]!
+  """Ids of the platform's resources (sites, distribution centres, accounts) that it is limited to. Empty: no limit."""
+  resourceIds: [String!]!
   """The owner's switch: nothing is sent while it is ` + "`" + `false` + "`" + `."""
   active: Boolean!
   """Whether events flow, and if not, why not."""
@@ -2370,10 +2635,18 @@ type Webhook implements Node {
   signing: SigningScheme!
   """The secret that signs requests; ` + "`" + `null` + "`" + ` where requests are not signed or the key lacks ` + "`" + `SECRETS_READ` + "`" + `."""
   secret: String
+  """The public key (` + "`" + `whpk_` + "`" + ` and base64) that verifies ` + "`" + `STANDARD_WEBHOOKS_ED25519` + "`" + `; ` + "`" + `null` + "`" + ` for other schemes."""
+  publicKey: String
+  """Until when the secret before the last rotation signs too, or signed; ` + "`" + `null` + "`" + ` where none does."""
+  previousSecretExpiresAt: DateTime
   """Extra headers, sent with every request."""
   headers: [HttpHeader!]!
   """How long one request may take."""
   timeoutMs: Int!
+  """The most requests per second, over all processes together; ` + "`" + `null` + "`" + ` for no limit."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicy!
   """Free data of the owner."""
   metadata: JSON!
   """Grows by one with every change; send it as ` + "`" + `expectedVersion` + "`" + ` to change only what was read."""
@@ -2439,8 +2712,34 @@ enum PayloadFormat {
 enum SigningScheme {
   """Standard Webhooks symmetric: HMAC-SHA256 in ` + "`" + `webhook-signature` + "`" + ` (` + "`" + `v1` + "`" + `)."""
   STANDARD_WEBHOOKS
+  """Standard Webhooks asymmetric: Ed25519 (` + "`" + `v1a` + "`" + `); receivers hold only a public key."""
+  STANDARD_WEBHOOKS_ED25519
   """No signature headers."""
   NONE
+}
+
+"""When and how often a failed delivery is tried again."""
+type RetryPolicy {
+  """Attempts in all, the first included."""
+  maxAttempts: Int!
+  """The wait before the second attempt."""
+  initialDelaySeconds: Int!
+  """What each wait is multiplied by for the next."""
+  backoffFactor: Float!
+  """The longest wait."""
+  maxDelaySeconds: Int!
+}
+
+"""When and how often a failed delivery is tried again. The members have no defaults in the schema, so that an update can keep the omitted ones."""
+input RetryPolicyInput {
+  """Attempts in all, the first included. 1 to 20. 11 when omitted."""
+  maxAttempts: Int
+  """The wait before the second attempt, 1 to 3,600. Each wait is lengthened by 0 to 20 % at random. 5 when omitted."""
+  initialDelaySeconds: Int
+  """What each wait is multiplied by for the next, 1 to 10. 4 when omitted."""
+  backoffFactor: Float
+  """The longest wait, 1 to 86,400. 86,400 when omitted."""
+  maxDelaySeconds: Int
 }
 
 """A page of webhooks."""
@@ -2463,6 +2762,54 @@ type WebhookEdge {
   node: Webhook!
 }
 
+"""A numbered page of webhooks."""
+type WebhookPage {
+  """How many match in all. Counted only when asked for, as ` + "`" + `pageCount` + "`" + ` is."""
+  count: Int!
+  """The number of pages."""
+  pageCount: Int!
+  """This page's number."""
+  page: Int!
+  """Webhooks per page."""
+  pageSize: Int!
+  """The next page's number; ` + "`" + `null` + "`" + ` on the last."""
+  next: Int
+  """The previous page's number; ` + "`" + `null` + "`" + ` on the first."""
+  previous: Int
+  """The webhooks of this page."""
+  results: [Webhook!]!
+}
+
+"""Which webhooks to keep. Every given field must match."""
+input WebhookFilter {
+  """Subscribes to this event type, by its name or by a pattern."""
+  eventName: String
+  """Is in one of these states."""
+  status: [WebhookStatus!]
+  """Is limited to this resource, or has no limit."""
+  resourceId: String
+  """The name, uid or URL contains this text, at most 256 characters, whatever the case."""
+  search: String
+}
+
+"""How to sort webhooks."""
+input WebhookOrder {
+  """By which field."""
+  field: WebhookOrderField = CREATED_AT
+  """In which direction."""
+  direction: OrderDirection = DESC
+}
+
+"""What webhooks can be sorted by."""
+enum WebhookOrderField {
+  """When it was registered."""
+  CREATED_AT
+  """When it last changed."""
+  UPDATED_AT
+  """Its name, whatever the case."""
+  NAME
+}
+
 """A webhook to register."""
 input CreateWebhookInput {
   """Where events are sent."""
@@ -2475,12 +2822,14 @@ input CreateWebhookInput {
   name: String
   """Free text."""
   description: String
-  """Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or ` + "`" + `whsec_` + "`" + ` and the base64 of 24 to 64 bytes. Generated when omitted."""
+  """Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or ` + "`" + `whsec_` + "`" + ` and the base64 of 24 to 64 bytes; for Ed25519 ` + "`" + `whsk_` + "`" + ` and the base64 of the private key, 32 bytes, or 64 with the public key. Generated when omitted."""
   secret: String
   """How requests are signed."""
   signing: SigningScheme = STANDARD_WEBHOOKS
   """Whether to send from the start. Tests can be run either way; ` + "`" + `testWebhook(activate: true)` + "`" + ` switches the webhook on once every test succeeded."""
   active: Boolean = false
+  """Limit to these resources, at most 100, each 1 to 128 characters; a repeated one is kept once. Empty: no limit."""
+  resourceIds: [String!] = []
   """How events are sent."""
   method: DeliveryMethod = POST
   """What is sent. When omitted: ` + "`" + `ENVELOPE` + "`" + ` for ` + "`" + `POST` + "`" + `, ` + "`" + `DATA` + "`" + ` for ` + "`" + `GET` + "`" + `, which takes no other."""
@@ -2489,6 +2838,10 @@ input CreateWebhookInput {
   headers: [HttpHeaderInput!] = []
   """How long one request may take, 1,000 to 30,000."""
   timeoutMs: Int = 15000
+  """The most requests per second, 1 to 10,000. No limit when omitted."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicyInput
   """Free data, an object of at most 16 KiB."""
   metadata: JSON
 }
@@ -2503,7 +2856,7 @@ type CreateWebhookPayload {
   userErrors: [UserError!]!
 }
 
-"""Changes to a webhook. An omitted field stays as it is. ` + "`" + `null` + "`" + ` clears ` + "`" + `description` + "`" + `; for any other field it is a ` + "`" + `REQUIRED` + "`" + ` error (omit the field to keep it)."""
+"""Changes to a webhook. An omitted field stays as it is, member by member in ` + "`" + `retryPolicy` + "`" + ` too. ` + "`" + `null` + "`" + ` clears ` + "`" + `description` + "`" + ` and ` + "`" + `rateLimitPerSecond` + "`" + `; for any other field it is a ` + "`" + `REQUIRED` + "`" + ` error (omit the field to keep it)."""
 input UpdateWebhookInput {
   """The webhook's id or uid."""
   id: ID!
@@ -2519,12 +2872,14 @@ input UpdateWebhookInput {
   name: String
   """Free text."""
   description: String
-  """A new secret, which signs from the next request on."""
+  """A new secret, at once and without overlap; see ` + "`" + `rotateWebhookSecret` + "`" + ` for an overlap."""
   secret: String
-  """How requests are signed. ` + "`" + `NONE` + "`" + ` drops the secret; ` + "`" + `STANDARD_WEBHOOKS` + "`" + ` generates one where there is none and none is given."""
+  """How requests are signed. Another scheme than before drops the secret, and generates one where it signs and none is given."""
   signing: SigningScheme
   """The owner's switch. ` + "`" + `true` + "`" + ` also lifts a suspension."""
   active: Boolean
+  """The whole new list of resources."""
+  resourceIds: [String!]
   """How events are sent."""
   method: DeliveryMethod
   """What is sent. When omitted and ` + "`" + `method` + "`" + ` changes: ` + "`" + `ENVELOPE` + "`" + ` for ` + "`" + `POST` + "`" + `, ` + "`" + `DATA` + "`" + ` for ` + "`" + `GET` + "`" + `, which takes no other."""
@@ -2533,6 +2888,10 @@ input UpdateWebhookInput {
   headers: [HttpHeaderInput!]
   """How long one request may take."""
   timeoutMs: Int
+  """The most requests per second."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicyInput
   """The whole new object."""
   metadata: JSON
 }
@@ -2541,6 +2900,60 @@ input UpdateWebhookInput {
 type UpdateWebhookPayload {
   """The changed webhook."""
   webhook: Webhook
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""A webhook to put in the place of another."""
+input ReplaceWebhookInput {
+  """The id or uid of the webhook to replace."""
+  id: ID!
+  """Refuse with ` + "`" + `CONFLICT` + "`" + ` unless the webhook is still at this version."""
+  expectedVersion: Int
+  """Register it under ` + "`" + `id` + "`" + ` as its uid where there is none yet. ` + "`" + `uid` + "`" + ` is left out then, or the same; an ` + "`" + `expectedVersion` + "`" + ` is one of a webhook that is there."""
+  createIfMissing: Boolean = false
+  """Where events are sent."""
+  url: URL!
+  """Names of event types."""
+  events: [String!]!
+  """A new own id. The old one stays when omitted."""
+  uid: String
+  """Display name. The URL's host when omitted."""
+  name: String
+  """Free text."""
+  description: String
+  """Your own signing secret. A new one is generated when omitted. The old one signs no more; see ` + "`" + `rotateWebhookSecret` + "`" + ` for an overlap."""
+  secret: String
+  """How requests are signed."""
+  signing: SigningScheme = STANDARD_WEBHOOKS
+  """Whether to send."""
+  active: Boolean = false
+  """Limit to these resources."""
+  resourceIds: [String!] = []
+  """How events are sent."""
+  method: DeliveryMethod = POST
+  """What is sent. When omitted: ` + "`" + `ENVELOPE` + "`" + ` for ` + "`" + `POST` + "`" + `, ` + "`" + `DATA` + "`" + ` for ` + "`" + `GET` + "`" + `, which takes no other."""
+  payloadFormat: PayloadFormat
+  """Extra headers, at most 20."""
+  headers: [HttpHeaderInput!] = []
+  """How long one request may take."""
+  timeoutMs: Int = 15000
+  """The most requests per second."""
+  rateLimitPerSecond: Int
+  """When and how often failures are tried again."""
+  retryPolicy: RetryPolicyInput
+  """Free data."""
+  metadata: JSON
+}
+
+"""The outcome of ` + "`" + `replaceWebhook` + "`" + `."""
+type ReplaceWebhookPayload {
+  """The webhook as it is now."""
+  webhook: Webhook
+  """Whether it was registered by this call."""
+  created: Boolean!
+  """The generated secret; ` + "`" + `null` + "`" + ` where the caller gave it or nothing is signed."""
+  secret: String
   """What to mend."""
   userErrors: [UserError!]!
 }
@@ -2557,6 +2970,28 @@ input DeleteWebhookInput {
 type DeleteWebhookPayload {
   """The global id of the deleted webhook."""
   deletedWebhookId: ID
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""How to rotate a secret."""
+input RotateWebhookSecretInput {
+  """The webhook's id or uid."""
+  id: ID!
+  """Refuse with ` + "`" + `CONFLICT` + "`" + ` unless the webhook is still at this version. Give it, and a request that is sent twice rotates once."""
+  expectedVersion: Int
+  """Your own new secret. Generated when omitted."""
+  secret: String
+  """How long the old secret signs too, 0 to 604,800. At 0 it signs no more at once."""
+  overlapSeconds: Int = 86400
+}
+
+"""The outcome of ` + "`" + `rotateWebhookSecret` + "`" + `."""
+type RotateWebhookSecretPayload {
+  """The webhook."""
+  webhook: Webhook
+  """The new secret."""
+  secret: String
   """What to mend."""
   userErrors: [UserError!]!
 }
@@ -2999,6 +3434,34 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_ReplaceWebhookPayload_webhook(ctx, field)
+	case "created":
+		return ec.fieldContext_ReplaceWebhookPayload_created(ctx, field)
+	case "secret":
+		return ec.fieldContext_ReplaceWebhookPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplaceWebhookPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplaceWebhookPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "maxAttempts":
+		return ec.fieldContext_RetryPolicy_maxAttempts(ctx, field)
+	case "initialDelaySeconds":
+		return ec.fieldContext_RetryPolicy_initialDelaySeconds(ctx, field)
+	case "backoffFactor":
+		return ec.fieldContext_RetryPolicy_backoffFactor(ctx, field)
+	case "maxDelaySeconds":
+		return ec.fieldContext_RetryPolicy_maxDelaySeconds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryPolicy", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -3007,6 +3470,18 @@ func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_RevokeApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RevokeApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "webhook":
+		return ec.fieldContext_RotateWebhookSecretPayload_webhook(ctx, field)
+	case "secret":
+		return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3225,6 +3700,8 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_events(ctx, field)
 	case "eventTypes":
 		return ec.fieldContext_Webhook_eventTypes(ctx, field)
+	case "resourceIds":
+		return ec.fieldContext_Webhook_resourceIds(ctx, field)
 	case "active":
 		return ec.fieldContext_Webhook_active(ctx, field)
 	case "status":
@@ -3241,10 +3718,18 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_signing(ctx, field)
 	case "secret":
 		return ec.fieldContext_Webhook_secret(ctx, field)
+	case "publicKey":
+		return ec.fieldContext_Webhook_publicKey(ctx, field)
+	case "previousSecretExpiresAt":
+		return ec.fieldContext_Webhook_previousSecretExpiresAt(ctx, field)
 	case "headers":
 		return ec.fieldContext_Webhook_headers(ctx, field)
 	case "timeoutMs":
 		return ec.fieldContext_Webhook_timeoutMs(ctx, field)
+	case "rateLimitPerSecond":
+		return ec.fieldContext_Webhook_rateLimitPerSecond(ctx, field)
+	case "retryPolicy":
+		return ec.fieldContext_Webhook_retryPolicy(ctx, field)
 	case "metadata":
 		return ec.fieldContext_Webhook_metadata(ctx, field)
 	case "version":
@@ -3281,6 +3766,26 @@ func (ec *executionContext) childFields_WebhookEdge(ctx context.Context, field g
 		return ec.fieldContext_WebhookEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type WebhookEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_WebhookPage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_WebhookPage_count(ctx, field)
+	case "pageCount":
+		return ec.fieldContext_WebhookPage_pageCount(ctx, field)
+	case "page":
+		return ec.fieldContext_WebhookPage_page(ctx, field)
+	case "pageSize":
+		return ec.fieldContext_WebhookPage_pageSize(ctx, field)
+	case "next":
+		return ec.fieldContext_WebhookPage_next(ctx, field)
+	case "previous":
+		return ec.fieldContext_WebhookPage_previous(ctx, field)
+	case "results":
+		return ec.fieldContext_WebhookPage_results(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type WebhookPage", field.Name)
 }
 
 func (ec *executionContext) childFields_Workspace(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3529,12 +4034,40 @@ func (ec *executionContext) field_Mutation_deleteWorkspace_args(ctx context.Cont
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReplaceWebhookInput, error) {
+			return ec.unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_revokeApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RevokeAPIKeyInput, error) {
 			return ec.unmarshalNRevokeApiKeyInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRevokeAPIKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_rotateWebhookSecret_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RotateWebhookSecretInput, error) {
+			return ec.unmarshalNRotateWebhookSecretInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -3669,6 +4202,44 @@ func (ec *executionContext) field_Query_testRun_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_webhookPage_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "page",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["page"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "pageSize",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["pageSize"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*WebhookFilter, error) {
+			return ec.unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*WebhookOrder, error) {
+			return ec.unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_webhook_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3718,6 +4289,22 @@ func (ec *executionContext) field_Query_webhooks_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*WebhookFilter, error) {
+			return ec.unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*WebhookOrder, error) {
+			return ec.unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
 	return args, nil
 }
 
@@ -3914,6 +4501,22 @@ func (ec *executionContext) field_Workspace_webhooks_args(ctx context.Context, r
 		return nil, err
 	}
 	args["before"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*WebhookFilter, error) {
+			return ec.unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*WebhookOrder, error) {
+			return ec.unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
 	return args, nil
 }
 
@@ -5492,6 +6095,130 @@ func (ec *executionContext) fieldContext_Mutation_updateWebhook(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_replaceWebhook(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replaceWebhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplaceWebhook(ctx, fc.Args["input"].(ReplaceWebhookInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_WRITE")
+				if err != nil {
+					var zeroVal *ReplaceWebhookPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *ReplaceWebhookPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ReplaceWebhookPayload) graphql.Marshaler {
+			return ec.marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replaceWebhook(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplaceWebhookPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replaceWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_rotateWebhookSecret(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_rotateWebhookSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RotateWebhookSecret(ctx, fc.Args["input"].(RotateWebhookSecretInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_WRITE")
+				if err != nil {
+					var zeroVal *RotateWebhookSecretPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *RotateWebhookSecretPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RotateWebhookSecretPayload) graphql.Marshaler {
+			return ec.marshalORotateWebhookSecretPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_rotateWebhookSecret(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RotateWebhookSecretPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_rotateWebhookSecret_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_deleteWebhook(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6316,7 +7043,7 @@ func (ec *executionContext) _Query_webhooks(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Webhooks(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Query().Webhooks(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*WebhookFilter), fc.Args["orderBy"].(*WebhookOrder))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -6362,6 +7089,68 @@ func (ec *executionContext) fieldContext_Query_webhooks(ctx context.Context, fie
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_webhooks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_webhookPage(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_webhookPage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().WebhookPage(ctx, fc.Args["page"].(*int), fc.Args["pageSize"].(*int), fc.Args["filter"].(*WebhookFilter), fc.Args["orderBy"].(*WebhookOrder))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *WebhookPage
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *WebhookPage
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *WebhookPage) graphql.Marshaler {
+			return ec.marshalOWebhookPage2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookPage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_webhookPage(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_WebhookPage(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_webhookPage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -6594,6 +7383,208 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _ReplaceWebhookPayload_webhook(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_webhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Webhook, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Webhook) graphql.Marshaler {
+			return ec.marshalOWebhook2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhook(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_webhook(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceWebhookPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_created(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_created(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Created, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_created(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplaceWebhookPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_secret(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_secret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Secret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplaceWebhookPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ReplaceWebhookPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ReplaceWebhookPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceWebhookPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceWebhookPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceWebhookPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryPolicy_maxAttempts(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_maxAttempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxAttempts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_maxAttempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetryPolicy_initialDelaySeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_initialDelaySeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.InitialDelaySeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_initialDelaySeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetryPolicy_backoffFactor(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_backoffFactor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.BackoffFactor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_backoffFactor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _RetryPolicy_maxDelaySeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetryPolicy) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryPolicy_maxDelaySeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.MaxDelaySeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryPolicy_maxDelaySeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _RevokeApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *RevokeAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6648,6 +7639,93 @@ func (ec *executionContext) _RevokeApiKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_RevokeApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RevokeApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_webhook(ctx context.Context, field graphql.CollectedField, obj *RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_webhook(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Webhook, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Webhook) graphql.Marshaler {
+			return ec.marshalOWebhook2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhook(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_webhook(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RotateWebhookSecretPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_secret(ctx context.Context, field graphql.CollectedField, obj *RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_secret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Secret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RotateWebhookSecretPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RotateWebhookSecretPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RotateWebhookSecretPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RotateWebhookSecretPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -8504,6 +9582,29 @@ func (ec *executionContext) fieldContext_Webhook_eventTypes(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Webhook_resourceIds(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_resourceIds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ResourceIDs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_resourceIds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Webhook_active(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8688,6 +9789,52 @@ func (ec *executionContext) fieldContext_Webhook_secret(_ context.Context, field
 	return graphql.NewScalarFieldContext("Webhook", field, true, true, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _Webhook_publicKey(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_publicKey(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PublicKey(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_publicKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_previousSecretExpiresAt(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_previousSecretExpiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PreviousSecretExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_previousSecretExpiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
 func (ec *executionContext) _Webhook_headers(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8741,6 +9888,61 @@ func (ec *executionContext) _Webhook_timeoutMs(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Webhook_timeoutMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_rateLimitPerSecond(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_rateLimitPerSecond(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RateLimitPerSecond, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_rateLimitPerSecond(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Webhook", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_retryPolicy(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_retryPolicy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetryPolicy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
+			return ec.marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_retryPolicy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Webhook",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryPolicy(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Webhook_metadata(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
@@ -9071,6 +10273,176 @@ func (ec *executionContext) fieldContext_WebhookEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _WebhookPage_count(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_pageCount(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_pageCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_pageCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_page(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_page(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Page, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_page(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_pageSize(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_pageSize(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageSize, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_pageSize(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_next(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_next(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Next, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_next(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_previous(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_previous(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Previous, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_previous(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("WebhookPage", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _WebhookPage_results(ctx context.Context, field graphql.CollectedField, obj *WebhookPage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_WebhookPage_results(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Results, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.Webhook) graphql.Marshaler {
+			return ec.marshalNWebhook2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhookᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_WebhookPage_results(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "WebhookPage",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Webhook(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Workspace_id(ctx context.Context, field graphql.CollectedField, obj *webhook.Workspace) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9219,7 +10591,7 @@ func (ec *executionContext) _Workspace_webhooks(ctx context.Context, field graph
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Workspace().Webhooks(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string))
+			return ec.Resolvers.Workspace().Webhooks(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["last"].(*int), fc.Args["before"].(*string), fc.Args["filter"].(*WebhookFilter), fc.Args["orderBy"].(*WebhookOrder))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -10627,6 +11999,9 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 	if _, present := asMap["active"]; !present {
 		asMap["active"] = false
 	}
+	if _, present := asMap["resourceIds"]; !present {
+		asMap["resourceIds"] = []any{}
+	}
 	if _, present := asMap["method"]; !present {
 		asMap["method"] = "POST"
 	}
@@ -10637,7 +12012,7 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 		asMap["timeoutMs"] = 15000
 	}
 
-	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "method", "payloadFormat", "headers", "timeoutMs", "metadata"}
+	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -10700,6 +12075,13 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.Active = graphql.OmittableOf(data)
+		case "resourceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceIds = graphql.OmittableOf(data)
 		case "method":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
 			data, err := ec.unmarshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx, v)
@@ -10728,6 +12110,20 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.TimeoutMs = graphql.OmittableOf(data)
+		case "rateLimitPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rateLimitPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RateLimitPerSecond = graphql.OmittableOf(data)
+		case "retryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryPolicy"))
+			data, err := ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryPolicy = graphql.OmittableOf(data)
 		case "metadata":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -10888,6 +12284,235 @@ func (ec *executionContext) unmarshalInputHttpHeaderInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Context, obj any) (ReplaceWebhookInput, error) {
+	var it ReplaceWebhookInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["createIfMissing"]; !present {
+		asMap["createIfMissing"] = false
+	}
+	if _, present := asMap["signing"]; !present {
+		asMap["signing"] = "STANDARD_WEBHOOKS"
+	}
+	if _, present := asMap["active"]; !present {
+		asMap["active"] = false
+	}
+	if _, present := asMap["resourceIds"]; !present {
+		asMap["resourceIds"] = []any{}
+	}
+	if _, present := asMap["method"]; !present {
+		asMap["method"] = "POST"
+	}
+	if _, present := asMap["headers"]; !present {
+		asMap["headers"] = []any{}
+	}
+	if _, present := asMap["timeoutMs"]; !present {
+		asMap["timeoutMs"] = 15000
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "createIfMissing", "url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedVersion = graphql.OmittableOf(data)
+		case "createIfMissing":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createIfMissing"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreateIfMissing = graphql.OmittableOf(data)
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNURL2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
+		case "events":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("events"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Events = data
+		case "uid":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uid"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UID = graphql.OmittableOf(data)
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = graphql.OmittableOf(data)
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = graphql.OmittableOf(data)
+		case "secret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Secret = graphql.OmittableOf(data)
+		case "signing":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("signing"))
+			data, err := ec.unmarshalOSigningScheme2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Signing = graphql.OmittableOf(data)
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Active = graphql.OmittableOf(data)
+		case "resourceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceIds = graphql.OmittableOf(data)
+		case "method":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
+			data, err := ec.unmarshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Method = graphql.OmittableOf(data)
+		case "payloadFormat":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("payloadFormat"))
+			data, err := ec.unmarshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐPayloadFormat(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PayloadFormat = graphql.OmittableOf(data)
+		case "headers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("headers"))
+			data, err := ec.unmarshalOHttpHeaderInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Headers = graphql.OmittableOf(data)
+		case "timeoutMs":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("timeoutMs"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TimeoutMs = graphql.OmittableOf(data)
+		case "rateLimitPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rateLimitPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RateLimitPerSecond = graphql.OmittableOf(data)
+		case "retryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryPolicy"))
+			data, err := ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryPolicy = graphql.OmittableOf(data)
+		case "metadata":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Metadata = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryPolicyInput(ctx context.Context, obj any) (RetryPolicyInput, error) {
+	var it RetryPolicyInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"maxAttempts", "initialDelaySeconds", "backoffFactor", "maxDelaySeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "maxAttempts":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxAttempts"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxAttempts = graphql.OmittableOf(data)
+		case "initialDelaySeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("initialDelaySeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.InitialDelaySeconds = graphql.OmittableOf(data)
+		case "backoffFactor":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("backoffFactor"))
+			data, err := ec.unmarshalOFloat2ᚖfloat64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.BackoffFactor = graphql.OmittableOf(data)
+		case "maxDelaySeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("maxDelaySeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.MaxDelaySeconds = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRevokeApiKeyInput(ctx context.Context, obj any) (RevokeAPIKeyInput, error) {
 	var it RevokeAPIKeyInput
 	if obj == nil {
@@ -10913,6 +12538,61 @@ func (ec *executionContext) unmarshalInputRevokeApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.ID = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRotateWebhookSecretInput(ctx context.Context, obj any) (RotateWebhookSecretInput, error) {
+	var it RotateWebhookSecretInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["overlapSeconds"]; !present {
+		asMap["overlapSeconds"] = 86400
+	}
+
+	fieldsInOrder := [...]string{"id", "expectedVersion", "secret", "overlapSeconds"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		case "expectedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("expectedVersion"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ExpectedVersion = graphql.OmittableOf(data)
+		case "secret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("secret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Secret = graphql.OmittableOf(data)
+		case "overlapSeconds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("overlapSeconds"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OverlapSeconds = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -11153,7 +12833,7 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"id", "expectedVersion", "url", "events", "uid", "name", "description", "secret", "signing", "active", "method", "payloadFormat", "headers", "timeoutMs", "metadata"}
+	fieldsInOrder := [...]string{"id", "expectedVersion", "url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -11230,6 +12910,13 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.Active = graphql.OmittableOf(data)
+		case "resourceIds":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceIds"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceIds = graphql.OmittableOf(data)
 		case "method":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("method"))
 			data, err := ec.unmarshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx, v)
@@ -11258,6 +12945,20 @@ func (ec *executionContext) unmarshalInputUpdateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.TimeoutMs = graphql.OmittableOf(data)
+		case "rateLimitPerSecond":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rateLimitPerSecond"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RateLimitPerSecond = graphql.OmittableOf(data)
+		case "retryPolicy":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("retryPolicy"))
+			data, err := ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.RetryPolicy = graphql.OmittableOf(data)
 		case "metadata":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("metadata"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -11316,6 +13017,101 @@ func (ec *executionContext) unmarshalInputUpdateWorkspaceInput(ctx context.Conte
 				return it, err
 			}
 			it.Metadata = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputWebhookFilter(ctx context.Context, obj any) (WebhookFilter, error) {
+	var it WebhookFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"eventName", "status", "resourceId", "search"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "eventName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventName = graphql.OmittableOf(data)
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = graphql.OmittableOf(data)
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputWebhookOrder(ctx context.Context, obj any) (WebhookOrder, error) {
+	var it WebhookOrder
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["field"]; !present {
+		asMap["field"] = "CREATED_AT"
+	}
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "DESC"
+	}
+
+	fieldsInOrder := [...]string{"field", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "field":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("field"))
+			data, err := ec.unmarshalOWebhookOrderField2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOrderBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Field = graphql.OmittableOf(data)
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalOOrderDirection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐOrderDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -12242,6 +14038,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "replaceWebhook":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replaceWebhook(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "rotateWebhookSecret":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_rotateWebhookSecret(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "deleteWebhook":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_deleteWebhook(ctx, field)
@@ -12539,6 +14349,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "webhookPage":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_webhookPage(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "eventTypes":
 			field := field
 
@@ -12640,6 +14472,112 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 	return out
 }
 
+var replaceWebhookPayloadImplementors = []string{"ReplaceWebhookPayload"}
+
+func (ec *executionContext) _ReplaceWebhookPayload(ctx context.Context, sel ast.SelectionSet, obj *ReplaceWebhookPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replaceWebhookPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplaceWebhookPayload")
+		case "webhook":
+			out.Values[i] = ec._ReplaceWebhookPayload_webhook(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "created":
+			out.Values[i] = ec._ReplaceWebhookPayload_created(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "secret":
+			out.Values[i] = ec._ReplaceWebhookPayload_secret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReplaceWebhookPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryPolicyImplementors = []string{"RetryPolicy"}
+
+func (ec *executionContext) _RetryPolicy(ctx context.Context, sel ast.SelectionSet, obj *webhook.RetryPolicy) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryPolicyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryPolicy")
+		case "maxAttempts":
+			out.Values[i] = ec._RetryPolicy_maxAttempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "initialDelaySeconds":
+			out.Values[i] = ec._RetryPolicy_initialDelaySeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "backoffFactor":
+			out.Values[i] = ec._RetryPolicy_backoffFactor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "maxDelaySeconds":
+			out.Values[i] = ec._RetryPolicy_maxDelaySeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var revokeApiKeyPayloadImplementors = []string{"RevokeApiKeyPayload"}
 
 func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *RevokeAPIKeyPayload) graphql.Marshaler {
@@ -12659,6 +14597,54 @@ func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._RevokeApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var rotateWebhookSecretPayloadImplementors = []string{"RotateWebhookSecretPayload"}
+
+func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, obj *RotateWebhookSecretPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rotateWebhookSecretPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RotateWebhookSecretPayload")
+		case "webhook":
+			out.Values[i] = ec._RotateWebhookSecretPayload_webhook(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "secret":
+			out.Values[i] = ec._RotateWebhookSecretPayload_secret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RotateWebhookSecretPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -13893,6 +15879,11 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "resourceIds":
+			out.Values[i] = ec._Webhook_resourceIds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "active":
 			out.Values[i] = ec._Webhook_active(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -13966,6 +15957,16 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "publicKey":
+			out.Values[i] = ec._Webhook_publicKey(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "previousSecretExpiresAt":
+			out.Values[i] = ec._Webhook_previousSecretExpiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "headers":
 			out.Values[i] = ec._Webhook_headers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -13973,6 +15974,16 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			}
 		case "timeoutMs":
 			out.Values[i] = ec._Webhook_timeoutMs(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "rateLimitPerSecond":
+			out.Values[i] = ec._Webhook_rateLimitPerSecond(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "retryPolicy":
+			out.Values[i] = ec._Webhook_retryPolicy(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -14127,6 +16138,74 @@ func (ec *executionContext) _WebhookEdge(ctx context.Context, sel ast.SelectionS
 			}
 		case "node":
 			out.Values[i] = ec._WebhookEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var webhookPageImplementors = []string{"WebhookPage"}
+
+func (ec *executionContext) _WebhookPage(ctx context.Context, sel ast.SelectionSet, obj *WebhookPage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, webhookPageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("WebhookPage")
+		case "count":
+			out.Values[i] = ec._WebhookPage_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageCount":
+			out.Values[i] = ec._WebhookPage_pageCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "page":
+			out.Values[i] = ec._WebhookPage_page(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageSize":
+			out.Values[i] = ec._WebhookPage_pageSize(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "next":
+			out.Values[i] = ec._WebhookPage_next(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "previous":
+			out.Values[i] = ec._WebhookPage_previous(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "results":
+			out.Values[i] = ec._WebhookPage_results(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -15181,8 +17260,22 @@ func (ec *executionContext) marshalNPayloadFormat2githubᚗcomᚋhookqlᚋhookql
 	return res
 }
 
+func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx context.Context, v any) (ReplaceWebhookInput, error) {
+	res, err := ec.unmarshalInputReplaceWebhookInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx context.Context, sel ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
+	return ec._RetryPolicy(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNRevokeApiKeyInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRevokeAPIKeyInput(ctx context.Context, v any) (RevokeAPIKeyInput, error) {
 	res, err := ec.unmarshalInputRevokeApiKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRotateWebhookSecretInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretInput(ctx context.Context, v any) (RotateWebhookSecretInput, error) {
+	res, err := ec.unmarshalInputRotateWebhookSecretInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -16075,6 +18168,22 @@ func (ec *executionContext) marshalONode2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋgra
 	return ret
 }
 
+func (ec *executionContext) unmarshalOOrderDirection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐOrderDirection(ctx context.Context, v any) (*OrderDirection, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(OrderDirection)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOrderDirection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐOrderDirection(ctx context.Context, sel ast.SelectionSet, v *OrderDirection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
+}
+
 func (ec *executionContext) unmarshalOOutcome2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOutcome(ctx context.Context, v any) (*webhook.Outcome, error) {
 	if v == nil {
 		return nil, nil
@@ -16113,11 +18222,33 @@ func (ec *executionContext) marshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhoo
 	return res
 }
 
+func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *ReplaceWebhookPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReplaceWebhookPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx context.Context, v any) (*RetryPolicyInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRetryPolicyInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalORevokeApiKeyPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRevokeAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *RevokeAPIKeyPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._RevokeApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORotateWebhookSecretPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRotateWebhookSecretPayload(ctx context.Context, sel ast.SelectionSet, v *RotateWebhookSecretPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RotateWebhookSecretPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOSigningScheme2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (*webhook.Signing, error) {
@@ -16338,6 +18469,84 @@ func (ec *executionContext) marshalOWebhookConnection2ᚖgithubᚗcomᚋhookql�
 		return graphql.Null
 	}
 	return ec._WebhookConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOWebhookFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookFilter(ctx context.Context, v any) (*WebhookFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputWebhookFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWebhookOrder2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookOrder(ctx context.Context, v any) (*WebhookOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputWebhookOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOWebhookOrderField2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOrderBy(ctx context.Context, v any) (*webhook.OrderBy, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.OrderBy(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOWebhookOrderField2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐOrderBy(ctx context.Context, sel ast.SelectionSet, v *webhook.OrderBy) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOWebhookPage2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookPage(ctx context.Context, sel ast.SelectionSet, v *WebhookPage) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._WebhookPage(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatusᚄ(ctx context.Context, v any) ([]webhook.Status, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]webhook.Status, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNWebhookStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatus(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatusᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.Status) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNWebhookStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOWorkspace2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWorkspace(ctx context.Context, sel ast.SelectionSet, v *webhook.Workspace) graphql.Marshaler {

@@ -71,12 +71,14 @@ type CreateWebhookInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// Free text.
 	Description graphql.Omittable[*string] `json:"description,omitempty"`
-	// Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or `whsec_` and the base64 of 24 to 64 bytes. Generated when omitted.
+	// Your own signing secret: 16 to 256 printable ASCII characters, used as raw key bytes; or `whsec_` and the base64 of 24 to 64 bytes; for Ed25519 `whsk_` and the base64 of the private key, 32 bytes, or 64 with the public key. Generated when omitted.
 	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
 	// How requests are signed.
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
 	// Whether to send from the start. Tests can be run either way; `testWebhook(activate: true)` switches the webhook on once every test succeeded.
 	Active graphql.Omittable[*bool] `json:"active,omitempty"`
+	// Limit to these resources, at most 100, each 1 to 128 characters; a repeated one is kept once. Empty: no limit.
+	ResourceIds graphql.Omittable[[]string] `json:"resourceIds,omitempty"`
 	// How events are sent.
 	Method graphql.Omittable[*webhook.Method] `json:"method,omitempty"`
 	// What is sent. When omitted: `ENVELOPE` for `POST`, `DATA` for `GET`, which takes no other.
@@ -85,6 +87,10 @@ type CreateWebhookInput struct {
 	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
 	// How long one request may take, 1,000 to 30,000.
 	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
+	// The most requests per second, 1 to 10,000. No limit when omitted.
+	RateLimitPerSecond graphql.Omittable[*int] `json:"rateLimitPerSecond,omitempty"`
+	// When and how often failures are tried again.
+	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
 	// Free data, an object of at most 16 KiB.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
 }
@@ -225,6 +231,72 @@ type PageInfo struct {
 type Query struct {
 }
 
+// A webhook to put in the place of another.
+type ReplaceWebhookInput struct {
+	// The id or uid of the webhook to replace.
+	ID string `json:"id"`
+	// Refuse with `CONFLICT` unless the webhook is still at this version.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty"`
+	// Register it under `id` as its uid where there is none yet. `uid` is left out then, or the same; an `expectedVersion` is one of a webhook that is there.
+	CreateIfMissing graphql.Omittable[*bool] `json:"createIfMissing,omitempty"`
+	// Where events are sent.
+	URL string `json:"url"`
+	// Names of event types.
+	Events []string `json:"events"`
+	// A new own id. The old one stays when omitted.
+	UID graphql.Omittable[*string] `json:"uid,omitempty"`
+	// Display name. The URL's host when omitted.
+	Name graphql.Omittable[*string] `json:"name,omitempty"`
+	// Free text.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Your own signing secret. A new one is generated when omitted. The old one signs no more; see `rotateWebhookSecret` for an overlap.
+	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
+	// How requests are signed.
+	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
+	// Whether to send.
+	Active graphql.Omittable[*bool] `json:"active,omitempty"`
+	// Limit to these resources.
+	ResourceIds graphql.Omittable[[]string] `json:"resourceIds,omitempty"`
+	// How events are sent.
+	Method graphql.Omittable[*webhook.Method] `json:"method,omitempty"`
+	// What is sent. When omitted: `ENVELOPE` for `POST`, `DATA` for `GET`, which takes no other.
+	PayloadFormat graphql.Omittable[*webhook.PayloadFormat] `json:"payloadFormat,omitempty"`
+	// Extra headers, at most 20.
+	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
+	// How long one request may take.
+	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
+	// The most requests per second.
+	RateLimitPerSecond graphql.Omittable[*int] `json:"rateLimitPerSecond,omitempty"`
+	// When and how often failures are tried again.
+	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
+	// Free data.
+	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+}
+
+// The outcome of `replaceWebhook`.
+type ReplaceWebhookPayload struct {
+	// The webhook as it is now.
+	Webhook *webhook.Webhook `json:"webhook,omitempty"`
+	// Whether it was registered by this call.
+	Created bool `json:"created"`
+	// The generated secret; `null` where the caller gave it or nothing is signed.
+	Secret *string `json:"secret,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// When and how often a failed delivery is tried again. The members have no defaults in the schema, so that an update can keep the omitted ones.
+type RetryPolicyInput struct {
+	// Attempts in all, the first included. 1 to 20. 11 when omitted.
+	MaxAttempts graphql.Omittable[*int] `json:"maxAttempts,omitempty"`
+	// The wait before the second attempt, 1 to 3,600. Each wait is lengthened by 0 to 20 % at random. 5 when omitted.
+	InitialDelaySeconds graphql.Omittable[*int] `json:"initialDelaySeconds,omitempty"`
+	// What each wait is multiplied by for the next, 1 to 10. 4 when omitted.
+	BackoffFactor graphql.Omittable[*float64] `json:"backoffFactor,omitempty"`
+	// The longest wait, 1 to 86,400. 86,400 when omitted.
+	MaxDelaySeconds graphql.Omittable[*int] `json:"maxDelaySeconds,omitempty"`
+}
+
 // A key to revoke.
 type RevokeAPIKeyInput struct {
 	// The key's id.
@@ -235,6 +307,28 @@ type RevokeAPIKeyInput struct {
 type RevokeAPIKeyPayload struct {
 	// The revoked key.
 	APIKey *webhook.APIKey `json:"apiKey,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How to rotate a secret.
+type RotateWebhookSecretInput struct {
+	// The webhook's id or uid.
+	ID string `json:"id"`
+	// Refuse with `CONFLICT` unless the webhook is still at this version. Give it, and a request that is sent twice rotates once.
+	ExpectedVersion graphql.Omittable[*int] `json:"expectedVersion,omitempty"`
+	// Your own new secret. Generated when omitted.
+	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
+	// How long the old secret signs too, 0 to 604,800. At 0 it signs no more at once.
+	OverlapSeconds graphql.Omittable[*int] `json:"overlapSeconds,omitempty"`
+}
+
+// The outcome of `rotateWebhookSecret`.
+type RotateWebhookSecretPayload struct {
+	// The webhook.
+	Webhook *webhook.Webhook `json:"webhook,omitempty"`
+	// The new secret.
+	Secret *string `json:"secret,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -363,7 +457,7 @@ type TestWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
-// Changes to a webhook. An omitted field stays as it is. `null` clears `description`; for any other field it is a `REQUIRED` error (omit the field to keep it).
+// Changes to a webhook. An omitted field stays as it is, member by member in `retryPolicy` too. `null` clears `description` and `rateLimitPerSecond`; for any other field it is a `REQUIRED` error (omit the field to keep it).
 type UpdateWebhookInput struct {
 	// The webhook's id or uid.
 	ID string `json:"id"`
@@ -379,12 +473,14 @@ type UpdateWebhookInput struct {
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
 	// Free text.
 	Description graphql.Omittable[*string] `json:"description,omitempty"`
-	// A new secret, which signs from the next request on.
+	// A new secret, at once and without overlap; see `rotateWebhookSecret` for an overlap.
 	Secret graphql.Omittable[*string] `json:"secret,omitempty"`
-	// How requests are signed. `NONE` drops the secret; `STANDARD_WEBHOOKS` generates one where there is none and none is given.
+	// How requests are signed. Another scheme than before drops the secret, and generates one where it signs and none is given.
 	Signing graphql.Omittable[*webhook.Signing] `json:"signing,omitempty"`
 	// The owner's switch. `true` also lifts a suspension.
 	Active graphql.Omittable[*bool] `json:"active,omitempty"`
+	// The whole new list of resources.
+	ResourceIds graphql.Omittable[[]string] `json:"resourceIds,omitempty"`
 	// How events are sent.
 	Method graphql.Omittable[*webhook.Method] `json:"method,omitempty"`
 	// What is sent. When omitted and `method` changes: `ENVELOPE` for `POST`, `DATA` for `GET`, which takes no other.
@@ -393,6 +489,10 @@ type UpdateWebhookInput struct {
 	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
 	// How long one request may take.
 	TimeoutMs graphql.Omittable[*int] `json:"timeoutMs,omitempty"`
+	// The most requests per second.
+	RateLimitPerSecond graphql.Omittable[*int] `json:"rateLimitPerSecond,omitempty"`
+	// When and how often failures are tried again.
+	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
 	// The whole new object.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
 }
@@ -465,6 +565,44 @@ type WebhookEdge struct {
 	Node *webhook.Webhook `json:"node"`
 }
 
+// Which webhooks to keep. Every given field must match.
+type WebhookFilter struct {
+	// Subscribes to this event type, by its name or by a pattern.
+	EventName graphql.Omittable[*string] `json:"eventName,omitempty"`
+	// Is in one of these states.
+	Status graphql.Omittable[[]webhook.Status] `json:"status,omitempty"`
+	// Is limited to this resource, or has no limit.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// The name, uid or URL contains this text, at most 256 characters, whatever the case.
+	Search graphql.Omittable[*string] `json:"search,omitempty"`
+}
+
+// How to sort webhooks.
+type WebhookOrder struct {
+	// By which field.
+	Field graphql.Omittable[*webhook.OrderBy] `json:"field,omitempty"`
+	// In which direction.
+	Direction graphql.Omittable[*OrderDirection] `json:"direction,omitempty"`
+}
+
+// A numbered page of webhooks.
+type WebhookPage struct {
+	// How many match in all. Counted only when asked for, as `pageCount` is.
+	Count int `json:"count"`
+	// The number of pages.
+	PageCount int `json:"pageCount"`
+	// This page's number.
+	Page int `json:"page"`
+	// Webhooks per page.
+	PageSize int `json:"pageSize"`
+	// The next page's number; `null` on the last.
+	Next *int `json:"next,omitempty"`
+	// The previous page's number; `null` on the first.
+	Previous *int `json:"previous,omitempty"`
+	// The webhooks of this page.
+	Results []*webhook.Webhook `json:"results"`
+}
+
 // A page of workspaces.
 type WorkspaceConnection struct {
 	// The items with their cursors.
@@ -483,6 +621,64 @@ type WorkspaceEdge struct {
 	Cursor string `json:"cursor"`
 	// The workspace.
 	Node *webhook.Workspace `json:"node"`
+}
+
+// A sort direction.
+type OrderDirection string
+
+const (
+	// Smallest or oldest first.
+	OrderDirectionAsc OrderDirection = "ASC"
+	// Largest or newest first.
+	OrderDirectionDesc OrderDirection = "DESC"
+)
+
+var AllOrderDirection = []OrderDirection{
+	OrderDirectionAsc,
+	OrderDirectionDesc,
+}
+
+func (e OrderDirection) IsValid() bool {
+	switch e {
+	case OrderDirectionAsc, OrderDirectionDesc:
+		return true
+	}
+	return false
+}
+
+func (e OrderDirection) String() string {
+	return string(e)
+}
+
+func (e *OrderDirection) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = OrderDirection(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid OrderDirection", str)
+	}
+	return nil
+}
+
+func (e OrderDirection) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *OrderDirection) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e OrderDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // How far a test is.

@@ -19,8 +19,21 @@ const (
 )
 
 // page turns Relay's arguments into a page of a list whose ids have the given
-// prefix.
+// prefix and which is sorted by them.
 func page(prefix string, first *int, after *string, last *int, before *string) (webhook.Page, error) {
+	p, err := pageSize(first, last)
+	if err != nil {
+		return p, err
+	}
+	if p.After, err = decodeCursor(prefix, after); err != nil {
+		return p, err
+	}
+	p.Before, err = decodeCursor(prefix, before)
+	return p, err
+}
+
+// pageSize is how many items to read, and from which end.
+func pageSize(first, last *int) (webhook.Page, error) {
 	p := webhook.Page{Limit: defaultPage, FromEnd: last != nil}
 	if first != nil && last != nil {
 		return p, webhook.NewError(webhook.Invalid, "Give `first` or `last`, not both.")
@@ -34,12 +47,7 @@ func page(prefix string, first *int, after *string, last *int, before *string) (
 		}
 		p.Limit = *limit
 	}
-	var err error
-	if p.After, err = decodeCursor(prefix, after); err != nil {
-		return p, err
-	}
-	p.Before, err = decodeCursor(prefix, before)
-	return p, err
+	return p, nil
 }
 
 // encodeCursor makes the cursor of the item with the given id.
@@ -52,9 +60,13 @@ func decodeCursor(prefix string, cursor *string) (string, error) {
 	}
 	id, err := base64.RawURLEncoding.Strict().DecodeString(*cursor)
 	if err != nil || !isID(prefix, string(id)) {
-		return "", webhook.NewError(webhook.Invalid, "This cursor is not one of this list. Take `pageInfo.endCursor` or an edge's `cursor` as they are.")
+		return "", errCursor()
 	}
 	return string(id), nil
+}
+
+func errCursor() error {
+	return webhook.NewError(webhook.Invalid, "This cursor is not one of this list. Take `pageInfo.endCursor` or an edge's `cursor` as they are, in the same order.")
 }
 
 func isID(prefix, s string) bool {

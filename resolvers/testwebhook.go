@@ -93,8 +93,12 @@ func (r *Resolver) target(ctx context.Context, input graph.TestWebhookInput) (*w
 			return nil, webhook.NewError(webhook.Invalid,
 				"Only a registered webhook can be switched on. Leave `activate` out, or test a `webhookId`.", "activate")
 		}
+		catalogue, err := loadersOf(ctx).catalogue()
+		if err != nil {
+			return nil, err
+		}
 		w, errs := newEndpoint(workspaceID, endpoint)
-		return w, below(r.check(ctx, w, &webhook.Webhook{}, errs), "target", "endpoint")
+		return w, below(r.check(catalogue, w, &webhook.Webhook{}, errs), "target", "endpoint")
 	}
 	id := or(input.Target.WebhookID, "")
 	if id == "" {
@@ -127,7 +131,7 @@ func newEndpoint(workspaceID string, input *graph.TestEndpointInput) (*webhook.W
 		PayloadFormat: input.PayloadFormat,
 		Headers:       input.Headers,
 		TimeoutMs:     input.TimeoutMs,
-	})
+	}, nil)
 	w.ID = ""
 	w.Signing = or(input.Signing, signing)
 	return w, errs
@@ -139,10 +143,7 @@ func below(err error, path ...string) error {
 	if !errors.As(err, &errs) {
 		return err
 	}
-	for _, e := range errs {
-		e.Field = append(append([]string{}, path...), e.Field...)
-	}
-	return errs
+	return errs.Under(path...)
 }
 
 // payloads are the event types to test, with the data to send for each.

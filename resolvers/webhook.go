@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/google/uuid"
 
 	"github.com/hookql/hookql/graph"
@@ -35,40 +35,6 @@ func absentIsNull[T any](object *T, err error) (*T, error) {
 	return object, err
 }
 
-// Webhooks lists the workspace's webhooks.
-func (r queryResolver) Webhooks(ctx context.Context, first *int, after *string, last *int, before *string) (*graph.WebhookConnection, error) {
-	workspaceID, err := workspace(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p, err := page(webhook.WebhookPrefix, first, after, last, before)
-	if err != nil {
-		return nil, err
-	}
-	slice, err := r.DB.Webhooks(ctx, workspaceID, p)
-	if err != nil {
-		return nil, err
-	}
-	ids := make([]string, len(slice.Items))
-	for i, w := range slice.Items {
-		ids[i] = w.ID
-	}
-	loadersOf(ctx).together(ids)
-	cursor := func(w *webhook.Webhook) string { return encodeCursor(w.ID) }
-	connection := &graph.WebhookConnection{
-		Edges:    make([]*graph.WebhookEdge, len(slice.Items)),
-		Nodes:    slice.Items,
-		PageInfo: pageInfo(slice, cursor),
-	}
-	for i, w := range slice.Items {
-		connection.Edges[i] = &graph.WebhookEdge{Cursor: cursor(w), Node: w}
-	}
-	if asked(ctx, "totalCount") {
-		connection.TotalCount, err = r.DB.CountWebhooks(ctx, workspaceID)
-	}
-	return connection, err
-}
-
 // Secret shows a webhook's secret to whom may see it.
 func (r webhookResolver) Secret(ctx context.Context, w *webhook.Webhook) (*string, error) {
 	if w.Secret == "" || need(ctx, webhook.ScopeSecretsRead) != nil {
@@ -91,13 +57,13 @@ func (r mutationResolver) createWebhook(ctx context.Context, input graph.CreateW
 	if err != nil {
 		return nil, nil, err
 	}
-	w, errs := newWebhook(workspaceID, input)
-	if w.Signing == webhook.SigningStandard && input.Secret.Value() == nil {
-		w.Secret = webhook.NewSecret()
-		secret := string(w.Secret)
-		generated = &secret
+	catalogue, err := loadersOf(ctx).catalogue()
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := r.check(ctx, w, &webhook.Webhook{}, errs); err != nil {
+	w, errs := newWebhook(workspaceID, input, nil)
+	generated = generateSecret(w, input.Secret)
+	if err := r.check(catalogue, w, &webhook.Webhook{}, errs); err != nil {
 		return nil, nil, err
 	}
 	if err := r.DB.InsertWebhook(ctx, workspaceID, w); err != nil {
@@ -106,32 +72,49 @@ func (r mutationResolver) createWebhook(ctx context.Context, input graph.CreateW
 	return w, generated, nil
 }
 
-// newWebhook makes a webhook of an input, with the defaults of the schema.
-func newWebhook(workspaceID string, input graph.CreateWebhookInput) (*webhook.Webhook, webhook.Errors) {
+// generateSecret makes a secret for a webhook that signs, where the input gave
+// none, and returns it to be shown.
+func generateSecret(w *webhook.Webhook, given graphql.Omittable[*string]) *string {
+	if w.Signing == webhook.SigningNone || given.Value() != nil {
+		return nil
+	}
+	w.Secret = w.Signing.NewSecret()
+	secret := string(w.Secret)
+	return &secret
+}
+
+// newWebhook makes a webhook of an input, with the defaults of the schema. A
+// header without a value keeps the one it has among the old headers.
+func newWebhook(workspaceID string, input graph.CreateWebhookInput, old []webhook.Header) (*webhook.Webhook, webhook.Errors) {
 	now := webhook.Now()
 	method := or(input.Method, webhook.MethodPost)
-	headers, errs := headersOf(input.Headers.Value(), nil)
+	headers, errs := headersOf(input.Headers.Value(), old)
+	policy := webhook.DefaultRetryPolicy()
+	fillRetryPolicy(&policy, input.RetryPolicy.Value())
 	w := &webhook.Webhook{
-		ID:              webhook.NewID(webhook.WebhookPrefix),
-		WorkspaceID:     workspaceID,
-		UID:             or(input.UID, uuid.NewString()),
-		Name:            or(input.Name, webhook.DefaultName(input.URL)),
-		Description:     input.Description.Value(),
-		URL:             input.URL,
-		Events:          input.Events,
-		Active:          or(input.Active, false),
-		StatusReason:    webhook.ReasonOwner,
-		StatusChangedAt: now,
-		Method:          method,
-		PayloadFormat:   or(input.PayloadFormat, webhook.DefaultFormat(method)),
-		Signing:         or(input.Signing, webhook.SigningStandard),
-		Secret:          webhook.Secret(or(input.Secret, "")),
-		Headers:         headers,
-		TimeoutMs:       or(input.TimeoutMs, defaultTimeoutMs),
-		Metadata:        input.Metadata.Value(),
-		Version:         1,
-		CreatedAt:       now,
-		UpdatedAt:       now,
+		ID:                 webhook.NewID(webhook.WebhookPrefix),
+		WorkspaceID:        workspaceID,
+		UID:                or(input.UID, uuid.NewString()),
+		Name:               or(input.Name, webhook.DefaultName(input.URL)),
+		Description:        input.Description.Value(),
+		URL:                input.URL,
+		Events:             input.Events,
+		ResourceIDs:        append([]string{}, input.ResourceIds.Value()...),
+		Active:             or(input.Active, false),
+		StatusReason:       webhook.ReasonOwner,
+		StatusChangedAt:    now,
+		Method:             method,
+		PayloadFormat:      or(input.PayloadFormat, webhook.DefaultFormat(method)),
+		Signing:            or(input.Signing, webhook.SigningStandard),
+		Secret:             webhook.Secret(or(input.Secret, "")),
+		Headers:            headers,
+		TimeoutMs:          or(input.TimeoutMs, defaultTimeoutMs),
+		RateLimitPerSecond: input.RateLimitPerSecond.Value(),
+		RetryPolicy:        policy,
+		Metadata:           input.Metadata.Value(),
+		Version:            1,
+		CreatedAt:          now,
+		UpdatedAt:          now,
 	}
 	if w.Metadata == nil {
 		w.Metadata = []byte("{}")
@@ -139,15 +122,35 @@ func newWebhook(workspaceID string, input graph.CreateWebhookInput) (*webhook.We
 	return w, errs
 }
 
+// fillRetryPolicy writes those members of an input over a policy that are given
+// and not null.
+func fillRetryPolicy(p *webhook.RetryPolicy, input *graph.RetryPolicyInput) {
+	if input == nil {
+		return
+	}
+	p.MaxAttempts = or(input.MaxAttempts, p.MaxAttempts)
+	p.InitialDelaySeconds = or(input.InitialDelaySeconds, p.InitialDelaySeconds)
+	p.BackoffFactor = or(input.BackoffFactor, p.BackoffFactor)
+	p.MaxDelaySeconds = or(input.MaxDelaySeconds, p.MaxDelaySeconds)
+}
+
 // UpdateWebhook changes the fields that are given.
 func (r mutationResolver) UpdateWebhook(ctx context.Context, input graph.UpdateWebhookInput) (*graph.UpdateWebhookPayload, error) {
-	w, err := r.changeWebhook(ctx, input.ID, input.ExpectedVersion.Value(), func(w *webhook.Webhook) error {
-		before := *w
-		return r.check(ctx, w, &before, applyUpdate(w, input))
-	})
+	w, err := r.updateWebhook(ctx, input)
 	payload := &graph.UpdateWebhookPayload{Webhook: w}
 	payload.UserErrors, err = userErrors(err, "input")
 	return payload, err
+}
+
+func (r mutationResolver) updateWebhook(ctx context.Context, input graph.UpdateWebhookInput) (*webhook.Webhook, error) {
+	catalogue, err := loadersOf(ctx).catalogue()
+	if err != nil {
+		return nil, err
+	}
+	return r.changeWebhook(ctx, input.ID, input.ExpectedVersion.Value(), func(w *webhook.Webhook) error {
+		before := *w
+		return r.check(catalogue, w, &before, applyUpdate(w, input))
+	})
 }
 
 // applyUpdate writes an update over a webhook and says what in it is null that
@@ -155,6 +158,7 @@ func (r mutationResolver) UpdateWebhook(ctx context.Context, input graph.UpdateW
 func applyUpdate(w *webhook.Webhook, input graph.UpdateWebhookInput) (errs webhook.Errors) {
 	change(&errs, "url", input.URL, &w.URL)
 	changeList(&errs, "events", input.Events, &w.Events)
+	changeList(&errs, "resourceIds", input.ResourceIds, &w.ResourceIDs)
 	change(&errs, "uid", input.UID, &w.UID)
 	change(&errs, "name", input.Name, &w.Name)
 	if description, given := input.Description.ValueOK(); given {
@@ -172,8 +176,12 @@ func applyUpdate(w *webhook.Webhook, input graph.UpdateWebhookInput) (errs webho
 	}
 	change(&errs, "payloadFormat", input.PayloadFormat, &w.PayloadFormat)
 	change(&errs, "timeoutMs", input.TimeoutMs, &w.TimeoutMs)
+	if limit, given := input.RateLimitPerSecond.ValueOK(); given {
+		w.RateLimitPerSecond = limit
+	}
 	changeList(&errs, "metadata", input.Metadata, &w.Metadata)
 
+	errs = append(errs, applyRetryPolicy(&w.RetryPolicy, input.RetryPolicy)...)
 	inputs, given := input.Headers.ValueOK()
 	switch {
 	case given && inputs == nil:
@@ -185,18 +193,35 @@ func applyUpdate(w *webhook.Webhook, input graph.UpdateWebhookInput) (errs webho
 	return append(errs, applySigning(w, input)...)
 }
 
-// applySigning changes how a webhook signs. NONE drops the secret, and a
-// webhook that begins to sign without a secret gets a new one.
+// applyRetryPolicy writes the members that are given over a policy.
+func applyRetryPolicy(p *webhook.RetryPolicy, input graphql.Omittable[*graph.RetryPolicyInput]) (errs webhook.Errors) {
+	switch members, given := input.ValueOK(); {
+	case !given:
+		return nil
+	case members == nil:
+		return webhook.Errors{nullMistake("retryPolicy")}
+	default:
+		change(&errs, "maxAttempts", members.MaxAttempts, &p.MaxAttempts)
+		change(&errs, "initialDelaySeconds", members.InitialDelaySeconds, &p.InitialDelaySeconds)
+		change(&errs, "backoffFactor", members.BackoffFactor, &p.BackoffFactor)
+		change(&errs, "maxDelaySeconds", members.MaxDelaySeconds, &p.MaxDelaySeconds)
+		return errs.Under("retryPolicy")
+	}
+}
+
+// applySigning changes how a webhook signs. A secret belongs to one scheme, so
+// another scheme drops it, and one that signs gets a new one.
 func applySigning(w *webhook.Webhook, input graph.UpdateWebhookInput) (errs webhook.Errors) {
+	scheme := w.Signing
 	change(&errs, "signing", input.Signing, &w.Signing)
-	if w.Signing == webhook.SigningNone {
-		w.Secret = ""
+	if w.Signing != scheme {
+		w.SetSecret("")
 	}
 	secret := string(w.Secret)
 	change(&errs, "secret", input.Secret, &secret)
-	w.Secret = webhook.Secret(secret)
-	if w.Signing == webhook.SigningStandard && w.Secret == "" && !input.Secret.IsSet() {
-		w.Secret = webhook.NewSecret()
+	w.SetSecret(webhook.Secret(secret))
+	if w.Secret == "" && !input.Secret.IsSet() {
+		w.SetSecret(w.Signing.NewSecret())
 	}
 	return errs
 }
@@ -212,66 +237,49 @@ func (r mutationResolver) DeleteWebhook(ctx context.Context, input graph.DeleteW
 	return payload, err
 }
 
-func (r mutationResolver) deleteWebhook(ctx context.Context, input graph.DeleteWebhookInput) (id string, err error) {
+func (r mutationResolver) deleteWebhook(ctx context.Context, input graph.DeleteWebhookInput) (string, error) {
 	workspaceID, err := workspace(ctx)
 	if err != nil {
 		return "", err
 	}
-	err = r.onCurrent(ctx, workspaceID, input.ID, input.ExpectedVersion.Value(), func(w *webhook.Webhook) error {
-		id = w.ID
-		return r.DB.DeleteWebhook(ctx, workspaceID, w)
+	id, err := r.DB.DeleteWebhook(ctx, workspaceID, input.ID, func(w *webhook.Webhook) error {
+		return mustBeAt(w, input.ExpectedVersion.Value())
 	})
+	if errors.Is(err, webhook.NotFound) {
+		return "", noWebhook(input.ID, "id")
+	}
 	return id, err
 }
 
-// changeWebhook applies a change to a webhook and keeps it. A change that
-// changes nothing makes no new version.
-func (r *Resolver) changeWebhook(ctx context.Context, idOrUID string, expectedVersion *int, apply func(*webhook.Webhook) error) (changed *webhook.Webhook, err error) {
+// changeWebhook applies a change to a webhook and keeps it. While it is applied
+// nobody else changes the webhook, so it fails with webhook.Conflict only where
+// the caller expects another version. The change must not use the database.
+func (r *Resolver) changeWebhook(ctx context.Context, idOrUID string, expectedVersion *int, apply func(*webhook.Webhook) error) (*webhook.Webhook, error) {
 	workspaceID, err := workspace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = r.onCurrent(ctx, workspaceID, idOrUID, expectedVersion, func(w *webhook.Webhook) error {
-		before := *w
-		if err := apply(w); err != nil {
+	w, err := r.DB.ChangeWebhook(ctx, workspaceID, idOrUID, func(w *webhook.Webhook) error {
+		if err := mustBeAt(w, expectedVersion); err != nil {
 			return err
 		}
-		changed = w
-		if reflect.DeepEqual(before, *w) {
-			return nil
-		}
-		w.UpdatedAt = webhook.Now()
-		return r.DB.UpdateWebhook(ctx, workspaceID, w)
+		return apply(w)
 	})
-	if err != nil {
-		return nil, err
+	if errors.Is(err, webhook.NotFound) {
+		return nil, noWebhook(idOrUID, "id")
 	}
-	return changed, nil
+	return w, err
 }
 
-// onCurrent reads a webhook and works on it. The work ends with a write that
-// fails with webhook.Conflict where the webhook was changed meanwhile; then it
-// is done anew on what is there now, unless the caller expects a version.
-func (r *Resolver) onCurrent(ctx context.Context, workspaceID, idOrUID string, expectedVersion *int, work func(*webhook.Webhook) error) error {
-	const tries = 10
-	for try := 1; ; try++ {
-		w, err := r.DB.Webhook(ctx, workspaceID, idOrUID)
-		if errors.Is(err, webhook.NotFound) {
-			return noWebhook(idOrUID, "id")
-		}
-		if err != nil {
-			return err
-		}
-		if expectedVersion != nil && *expectedVersion != w.Version {
-			return webhook.NewError(webhook.Conflict,
-				fmt.Sprintf("The webhook is at version %d by now, not %d. Read it again, and decide whether your change still fits.", w.Version, *expectedVersion),
-				"expectedVersion")
-		}
-		err = work(w)
-		if !errors.Is(err, webhook.Conflict) || try == tries {
-			return err
-		}
+// mustBeAt is a mistake where a webhook is at another version than the one
+// that is expected, if any is.
+func mustBeAt(w *webhook.Webhook, expected *int) error {
+	if expected == nil || *expected == w.Version {
+		return nil
 	}
+	return webhook.NewError(webhook.Conflict,
+		fmt.Sprintf("The webhook is at version %d by now, not %d. Read it again, and decide whether your change still fits.", w.Version, *expected),
+		"expectedVersion")
 }
 
 func noWebhook(idOrUID string, path ...string) *webhook.Error {
@@ -280,10 +288,10 @@ func noWebhook(idOrUID string, path ...string) *webhook.Error {
 }
 
 // check finds every mistake in a webhook, in addition to those found already,
-// and then drops repeated events. What the network's rules and the catalogue
+// and then drops repeated events and resources. What the network's rules and the catalogue
 // say is asked only of what was not there before: rules that became stricter
 // keep nobody from changing the rest, or from switching the webhook off.
-func (r *Resolver) check(ctx context.Context, w, before *webhook.Webhook, errs webhook.Errors) error {
+func (r *Resolver) check(catalogue []*webhook.EventType, w, before *webhook.Webhook, errs webhook.Errors) error {
 	if w.URL != before.URL || w.URL == "" {
 		_, err := r.Engine.Client.Policy.CheckURL(w.URL)
 		var mistake *webhook.Error
@@ -294,21 +302,14 @@ func (r *Resolver) check(ctx context.Context, w, before *webhook.Webhook, errs w
 		}
 	}
 	errs = append(errs, w.Validate()...)
-	unknown, err := unknownEventTypes(ctx, w.Events, before.Events)
-	if err != nil {
-		return err
-	}
-	w.Events = unique(w.Events)
-	return append(errs, unknown...).OrNil()
+	errs = append(errs, unknownEventTypes(catalogue, w.Events, before.Events)...)
+	w.Events, w.ResourceIDs = unique(w.Events), unique(w.ResourceIDs)
+	return errs.OrNil()
 }
 
 // unknownEventTypes finds the names that the catalogue does not know. Patterns
 // may run ahead of the catalogue.
-func unknownEventTypes(ctx context.Context, events, before []string) (errs webhook.Errors, err error) {
-	all, err := loadersOf(ctx).catalogue()
-	if err != nil {
-		return nil, err
-	}
+func unknownEventTypes(all []*webhook.EventType, events, before []string) (errs webhook.Errors) {
 	known := make(map[string]bool, len(all))
 	for _, t := range all {
 		known[t.Name] = true
@@ -319,7 +320,7 @@ func unknownEventTypes(ctx context.Context, events, before []string) (errs webho
 		}
 		errs = append(errs, webhook.NewError(webhook.UnknownEventType, unknownEventType(name, all), "events", strconv.Itoa(i)))
 	}
-	return errs, nil
+	return errs
 }
 
 // unknownEventType says that a name is in no catalogue, and which one may have

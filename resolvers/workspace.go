@@ -64,11 +64,11 @@ func (r queryResolver) Workspaces(ctx context.Context, first *int, after *string
 }
 
 // Webhooks lists a workspace's webhooks.
-func (r workspaceResolver) Webhooks(ctx context.Context, w *webhook.Workspace, first *int, after *string, last *int, before *string) (*graph.WebhookConnection, error) {
+func (r workspaceResolver) Webhooks(ctx context.Context, w *webhook.Workspace, first *int, after *string, last *int, before *string, filter *graph.WebhookFilter, orderBy *graph.WebhookOrder) (*graph.WebhookConnection, error) {
 	if err := isOwn(ctx, w); err != nil {
 		return nil, err
 	}
-	return r.Query().Webhooks(ctx, first, after, last, before)
+	return r.Query().Webhooks(ctx, first, after, last, before, filter, orderBy)
 }
 
 // isOwn fails unless a workspace is the one that the request works in: all

@@ -49,6 +49,9 @@ func TestVerify(t *testing.T) {
 		{name: "no number", change: set("webhook-timestamp", "now"), want: "no number"},
 		{name: "another secret", secret: "whsec_AAAA", want: "no signature matches"},
 		{name: "the secret as raw key", secret: strings.TrimPrefix(secret, "whsec_"), want: "no signature matches"},
+		{name: "a public key", secret: "whpk_" + strings.Repeat("A", 43) + "=", want: "version v1a"},
+		{name: "a broken public key", secret: "whpk_AAAA", want: "not the base64 of 32 bytes"},
+		{name: "a broken private key", secret: "whsk_!", want: "not the base64 of 32 bytes"},
 		{name: "broken secret", secret: "whsec_!", want: "not base64"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

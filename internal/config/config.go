@@ -37,6 +37,8 @@ type Config struct {
 	AllowPorts []uint16
 	// AllowHTTP lets webhooks have http URLs.
 	AllowHTTP bool
+	// UniqueURLs lets a workspace have one webhook per URL.
+	UniqueURLs bool
 	// HideSchema refuses introspection.
 	HideSchema bool
 	// TrustedProxies are believed when they say for whom they ask.

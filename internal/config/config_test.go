@@ -39,10 +39,10 @@ func TestParse(t *testing.T) {
 		"everything by environment": {
 			env: "HOOKQL_ADDR=:80 HOOKQL_DATA_DIR=/d DATABASE_URL=" + remote + " HOOKQL_DEV=0 " +
 				"HOOKQL_ALLOWED_ORIGINS=https://a.example,http://localhost:3000 HOOKQL_ALLOW_NETWORKS=10.0.0.0/8,fd00::1,192.0.2.7 " +
-				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b HOOKQL_OPERATOR_KEY=" + goodKey,
+				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b HOOKQL_OPERATOR_KEY=" + goodKey,
 			want: Config{
 				Addr: ":80", DataDir: "/d", DatabaseURL: remote, AllowHTTP: true, OperatorKey: goodKey, PostgresBin: "/b",
-				HideSchema: true, AllowPorts: []uint16{22, 6666},
+				HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
 				AllowedOrigins: []string{"https://a.example", "http://localhost:3000"},
 				AllowNetworks: []netip.Prefix{
 					netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128"), netip.MustParsePrefix("192.0.2.7/32"),
@@ -201,6 +201,7 @@ HOOKQL_ALLOWED_ORIGINS  (none)                                   default
 HOOKQL_ALLOW_NETWORKS   10.0.0.1/32                              environment
 HOOKQL_ALLOW_PORTS      (none)                                   default
 HOOKQL_ALLOW_HTTP       false                                    default
+HOOKQL_UNIQUE_URLS      false                                    default
 HOOKQL_HIDE_SCHEMA      false                                    default
 HOOKQL_OPERATOR_KEY     set                                      environment
 HOOKQL_TRUSTED_PROXIES  (none)                                   default

@@ -82,6 +82,12 @@ func options() []option {
 			value:   func(c *Config) flag.Value { return (*toggle)(&c.AllowHTTP) },
 		},
 		{
+			name:    "HOOKQL_UNIQUE_URLS",
+			initial: "false",
+			doc:     "Refuse a second webhook with the same URL, letter by letter, in a workspace; those that are there already stay.",
+			value:   func(c *Config) flag.Value { return (*toggle)(&c.UniqueURLs) },
+		},
+		{
 			name:    "HOOKQL_HIDE_SCHEMA",
 			initial: "false",
 			doc:     "Refuse introspection, which GraphiQL and code generators need, and name no fields in errors about others.",

@@ -19,6 +19,7 @@ const (
 	InvalidURL       Code = "INVALID_URL"
 	HTTPSRequired    Code = "HTTPS_REQUIRED"
 	BlockedAddress   Code = "BLOCKED_ADDRESS"
+	WrongState       Code = "WRONG_STATE"
 	Conflict         Code = "CONFLICT"
 )
 
@@ -67,6 +68,14 @@ func (e Errors) Unwrap() []error {
 		errs[i] = err
 	}
 	return errs
+}
+
+// Under puts the path of each under a field and returns them.
+func (e Errors) Under(path ...string) Errors {
+	for _, err := range e {
+		err.Field = append(append([]string{}, path...), err.Field...)
+	}
+	return e
 }
 
 // OrNil returns e as an error, nil where there are none.

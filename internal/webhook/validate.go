@@ -24,6 +24,9 @@ const MaxEvents = 100
 // MaxMetadata is the largest metadata object, in bytes of its JSON.
 const MaxMetadata = 16 << 10
 
+// maxResourceID is how many characters the id of a resource has at most.
+const maxResourceID = 128
+
 // Validate finds every mistake in w, but for those that only the catalogue
 // (unknown event types), the other webhooks (a uid that is taken) or the
 // network's rules (the URL) can tell.
@@ -44,14 +47,31 @@ func (w *Webhook) Validate() Errors {
 			"A GET webhook carries the event's data as query parameters, so its format can only be `DATA`. Leave `payloadFormat` out, or choose the method `POST`.",
 			"payloadFormat"))
 	}
-	switch _, err := w.Secret.Key(); {
-	case w.Signing == SigningNone && w.Secret != "":
-		errs = append(errs, NewError(Invalid,
-			"An unsigned webhook has no secret. Leave the secret out, or choose the signing `STANDARD_WEBHOOKS`.", "secret"))
-	case w.Signing == SigningStandard && err != nil:
-		errs = append(errs, NewError(Invalid, "This secret cannot sign: "+err.Error()+".", "secret"))
+	if mistake := w.Signing.CheckSecret(w.Secret); mistake != nil {
+		errs = append(errs, Errors{mistake}.Under("secret")...)
 	}
 	return errs
+}
+
+// CheckSecret says what is wrong with a secret for the scheme, or nil. The error
+// has no field.
+func (s Signing) CheckSecret(secret Secret) *Error {
+	var err error
+	switch s {
+	case SigningNone:
+		if secret == "" {
+			return nil
+		}
+		return NewError(Invalid, "An unsigned webhook has no secret. Leave the secret out, or choose the signing `STANDARD_WEBHOOKS`.")
+	case SigningEd25519:
+		_, err = secret.PrivateKey()
+	default:
+		_, err = secret.Key()
+	}
+	if err == nil {
+		return nil
+	}
+	return NewError(Invalid, "This secret cannot sign: "+err.Error()+".")
 }
 
 // ValidateEventName says what is wrong with an event type's name, or nil.
@@ -94,6 +114,12 @@ func rules() []rule {
 			return eventName.MatchString(event) || eventPattern.MatchString(event)
 		}, Invalid, func(e validator.FieldError) string {
 			return eventMistake(e.Value().(string))
+		}},
+		{"resource", func(f validator.FieldLevel) bool {
+			id := f.Field().String()
+			return id != "" && utf8.RuneCountInString(id) <= maxResourceID && isText(id) && strings.TrimSpace(id) == id
+		}, Invalid, func(validator.FieldError) string {
+			return "A resource's id is 1 to 128 characters, none of them a control character, with no space at its ends."
 		}},
 		{"headername", func(f validator.FieldLevel) bool {
 			return headerNameMistake(f.Field().String()) == ""
@@ -259,8 +285,9 @@ func isText(s string) bool {
 }
 
 // inputName turns a Go field's name into the schema's: TimeoutMs to timeoutMs,
-// URL to url.
+// URL to url, ResourceIDs to resourceIds.
 func inputName(field string) string {
+	field = strings.Replace(field, "IDs", "Ids", 1)
 	if strings.ToUpper(field) == field {
 		return strings.ToLower(field)
 	}

@@ -1,11 +1,15 @@
 package webhook
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,6 +26,7 @@ func valid() *Webhook {
 		Signing:       SigningStandard,
 		Secret:        NewSecret(),
 		TimeoutMs:     15_000,
+		RetryPolicy:   DefaultRetryPolicy(),
 		Metadata:      []byte("{}"),
 	}
 }
@@ -68,6 +73,18 @@ func TestValidate(t *testing.T) {
 				w.Headers = append(w.Headers, Header{fmt.Sprint("X-", i), "1"})
 			}
 		}, "TOO_LONG headers"},
+		{"empty resource", func(w *Webhook) { w.ResourceIDs = []string{"dc-1", ""} }, "INVALID resourceIds.1"},
+		{"long resource", func(w *Webhook) { w.ResourceIDs = []string{strings.Repeat("é", 129)} }, "INVALID resourceIds.0"},
+		{"resource with a space", func(w *Webhook) { w.ResourceIDs = []string{"dc 1", " dc"} }, "INVALID resourceIds.1"},
+		{"many resources", func(w *Webhook) { w.ResourceIDs = slices.Repeat([]string{"a"}, 101) }, "TOO_LONG resourceIds"},
+		{"no requests per second", func(w *Webhook) { w.RateLimitPerSecond = new(int) }, "INVALID rateLimitPerSecond"},
+		{"many requests per second", func(w *Webhook) { n := 10_001; w.RateLimitPerSecond = &n }, "INVALID rateLimitPerSecond"},
+		{"no attempts", func(w *Webhook) { w.RetryPolicy.MaxAttempts = 0 }, "INVALID retryPolicy.maxAttempts"},
+		{"many attempts", func(w *Webhook) { w.RetryPolicy.MaxAttempts = 21 }, "INVALID retryPolicy.maxAttempts"},
+		{"no delay", func(w *Webhook) { w.RetryPolicy.InitialDelaySeconds = 0 }, "INVALID retryPolicy.initialDelaySeconds"},
+		{"long delay", func(w *Webhook) { w.RetryPolicy.MaxDelaySeconds = 86_401 }, "INVALID retryPolicy.maxDelaySeconds"},
+		{"shrinking delay", func(w *Webhook) { w.RetryPolicy.BackoffFactor = 0.5 }, "INVALID retryPolicy.backoffFactor"},
+		{"delay that is no number", func(w *Webhook) { w.RetryPolicy.BackoffFactor = math.NaN() }, "INVALID retryPolicy.backoffFactor"},
 		{"metadata no object", func(w *Webhook) { w.Metadata = []byte("[]") }, "INVALID metadata"},
 		{"large metadata", func(w *Webhook) { w.Metadata = []byte(`{"a":"` + strings.Repeat("x", MaxMetadata) + `"}`) }, "INVALID metadata"},
 		{"GET with an envelope", func(w *Webhook) { w.Method = MethodGet }, "INVALID payloadFormat"},
@@ -76,6 +93,11 @@ func TestValidate(t *testing.T) {
 		{"secret no base64", func(w *Webhook) { w.Secret = "whsec_!" }, "INVALID secret"},
 		{"secret of the other scheme", func(w *Webhook) { w.Secret = "whsk_" + Secret(strings.Repeat("a", 40)) }, "INVALID secret"},
 		{"secret not ASCII", func(w *Webhook) { w.Secret = "ééééééééé" }, "INVALID secret"},
+		{"no private key", func(w *Webhook) { w.Signing = SigningEd25519 }, "INVALID secret"},
+		{"private key of 31 bytes", func(w *Webhook) { w.Signing, w.Secret = SigningEd25519, privateKey(make([]byte, 31)) }, "INVALID secret"},
+		{"private key with another's public key", func(w *Webhook) { w.Signing, w.Secret = SigningEd25519, privateKey(make([]byte, 64)) }, "INVALID secret"},
+		{"private key no base64", func(w *Webhook) { w.Signing, w.Secret = SigningEd25519, "whsk_!" }, "INVALID secret"},
+		{"public key for a secret", func(w *Webhook) { w.Signing, w.Secret = SigningEd25519, "whpk_"+privateKey(make([]byte, 32))[5:] }, "INVALID secret"},
 		{"secret without signing", func(w *Webhook) { w.Signing = SigningNone }, "INVALID secret"},
 	} {
 		w := valid()
@@ -107,6 +129,73 @@ func TestSecretKey(t *testing.T) {
 	if key, err := NewSecret().Key(); err != nil || len(key) != 32 {
 		t.Errorf("Key of a new secret = %d bytes, %v, want 32", len(key), err)
 	}
+}
+
+func privateKey(raw []byte) Secret {
+	return Secret(privateKeyPrefix + base64.StdEncoding.EncodeToString(raw))
+}
+
+// TestPrivateKey reads the first test vector of RFC 8032 §7.1, in both lengths.
+func TestPrivateKey(t *testing.T) {
+	t.Parallel()
+	seed, _ := hex.DecodeString("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+	public, _ := hex.DecodeString("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+	for _, raw := range [][]byte{seed, slices.Concat(seed, public)} {
+		w := valid()
+		w.Signing, w.Secret = SigningEd25519, privateKey(raw)
+		if errs := w.Validate(); errs != nil {
+			t.Errorf("a private key of %d bytes: %v", len(raw), errs)
+		}
+		if got, want := w.PublicKey(), publicKeyPrefix+base64.StdEncoding.EncodeToString(public); got == nil || *got != want {
+			t.Errorf("public key of a private one of %d bytes: %v, want %s", len(raw), got, want)
+		}
+	}
+	if key := valid().PublicKey(); key != nil {
+		t.Errorf("a symmetric secret has the public key %s", *key)
+	}
+}
+
+// TestNewSecrets makes a secret by each scheme, fit for it and for no other.
+func TestNewSecrets(t *testing.T) {
+	t.Parallel()
+	schemes := []Signing{SigningStandard, SigningEd25519, SigningNone}
+	for _, made := range schemes {
+		for _, used := range schemes {
+			if mistake := used.CheckSecret(made.NewSecret()); (mistake == nil) != (made == used) {
+				t.Errorf("a new secret of %s for %s: %v", made, used, mistake)
+			}
+		}
+	}
+}
+
+func TestRotateSecret(t *testing.T) {
+	t.Parallel()
+	now := Now()
+	w := &Webhook{Signing: SigningStandard, Secret: "first"}
+	at := func(name string, later time.Duration, want ...Secret) {
+		t.Helper()
+		if got := w.SecretsAt(now.Add(later)); !slices.Equal(got, want) {
+			t.Errorf("%s: %d secrets sign, want %d", name, len(got), len(want))
+		}
+	}
+	at("before", 0, "first")
+	w.RotateSecret("second", time.Hour, now)
+	at("rotated", 0, "second", "first")
+	at("expired", time.Hour, "second")
+	w.RotateSecret("third", time.Hour, now)
+	at("rotated again", 0, "third", "second")
+	w.SetSecret("third")
+	at("the same secret", 0, "third", "second")
+	w.RotateSecret("fourth", 0, now)
+	at("without overlap", 0, "fourth")
+	if w.PreviousSecret != "" || w.PreviousSecretExpiresAt != nil {
+		t.Error("without overlap the old secret is kept")
+	}
+	w.RotateSecret("fifth", time.Hour, now)
+	w.SetSecret("sixth")
+	at("changed at once", 0, "sixth")
+	w.Signing = SigningNone
+	at("unsigned", 0)
 }
 
 func TestSecretIsNeverPrinted(t *testing.T) {
@@ -149,6 +238,19 @@ func TestMatch(t *testing.T) {
 	} {
 		if got := Match(test.pattern, test.name); got != test.want {
 			t.Errorf("Match(%q, %q) = %t", test.pattern, test.name, got)
+		}
+	}
+}
+
+// TestSubscriptions compares Subscriptions with Match.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	patterns := []string{"*", "a", "a.*", "a.b", "a.b.*", "a.b.c", "a..*", ".*", "b.*", "A.*"}
+	for _, name := range []string{"a", "a.b", "a.b.c", "a..b", ".b", "b", "ab.c"} {
+		for _, pattern := range patterns {
+			if got, want := slices.Contains(Subscriptions(name), pattern), Match(pattern, name); got != want {
+				t.Errorf("Subscriptions(%q) has %q: %t, want %t", name, pattern, got, want)
+			}
 		}
 	}
 }

@@ -27,6 +27,9 @@ type Webhook struct {
 	URL string
 	// Events are names of event types, or patterns that Match understands.
 	Events []string `validate:"min=1,max=100,dive,event"`
+	// ResourceIDs are the platform's resources that it is limited to; none: it
+	// gets events about any.
+	ResourceIDs []string `validate:"max=100,dive,resource"`
 	// Active is the owner's switch.
 	Active          bool
 	StatusReason    StatusReason
@@ -34,13 +37,21 @@ type Webhook struct {
 	Method          Method
 	PayloadFormat   PayloadFormat
 	Signing         Signing
-	Secret          Secret
+	// Secret signs requests; empty where they are not signed.
+	Secret Secret
+	// PreviousSecret signs besides until PreviousSecretExpiresAt; empty and nil
+	// where there is none.
+	PreviousSecret          Secret
+	PreviousSecretExpiresAt *time.Time
 	// Headers are sent with every request, in this order.
 	Headers []Header `validate:"max=20,dive"`
 	// TimeoutMs is how long one request may take, from name lookup to the end
 	// of the answer.
-	TimeoutMs int             `validate:"min=1000,max=30000"`
-	Metadata  json.RawMessage `validate:"metadata"`
+	TimeoutMs int `validate:"min=1000,max=30000"`
+	// RateLimitPerSecond is the most requests per second; nil: no limit.
+	RateLimitPerSecond *int `validate:"omitempty,min=1,max=10000"`
+	RetryPolicy        RetryPolicy
+	Metadata           json.RawMessage `validate:"metadata"`
 	// Version grows by one with every change.
 	Version   int
 	CreatedAt time.Time
@@ -69,6 +80,52 @@ func (w *Webhook) SetActive(active bool, reason StatusReason, now time.Time) {
 	}
 	w.StatusReason = reason
 	w.StatusChangedAt = now
+}
+
+// SetSecret changes the secret at once. Where it is another, nothing older
+// signs any more.
+func (w *Webhook) SetSecret(secret Secret) {
+	if secret == w.Secret {
+		return
+	}
+	w.Secret = secret
+	w.PreviousSecret, w.PreviousSecretExpiresAt = "", nil
+}
+
+// RotateSecret changes the secret and lets the old one sign besides until the
+// overlap is over.
+func (w *Webhook) RotateSecret(secret Secret, overlap time.Duration, now time.Time) {
+	old := w.Secret
+	w.SetSecret(secret)
+	if overlap > 0 {
+		expires := now.Add(overlap)
+		w.PreviousSecret, w.PreviousSecretExpiresAt = old, &expires
+	}
+}
+
+// SecretsAt are the secrets that sign at a time, the newest first.
+func (w *Webhook) SecretsAt(now time.Time) []Secret {
+	switch expires := w.PreviousSecretExpiresAt; {
+	case w.Signing == SigningNone:
+		return nil
+	case expires != nil && now.Before(*expires):
+		return []Secret{w.Secret, w.PreviousSecret}
+	default:
+		return []Secret{w.Secret}
+	}
+}
+
+// PublicKey is what receivers verify SigningEd25519 with; nil for other schemes.
+func (w *Webhook) PublicKey() *string {
+	if w.Signing != SigningEd25519 {
+		return nil
+	}
+	key, err := w.Secret.PrivateKey()
+	if err != nil {
+		return nil // Validate lets no such secret in
+	}
+	public := encodePublicKey(key)
+	return &public
 }
 
 // Subscribes says whether the webhook wants events of the given type.
@@ -154,9 +211,28 @@ type Signing string
 const (
 	// SigningStandard is the symmetric scheme of Standard Webhooks (v1).
 	SigningStandard Signing = "STANDARD_WEBHOOKS"
+	// SigningEd25519 is the asymmetric scheme of Standard Webhooks (v1a).
+	SigningEd25519 Signing = "STANDARD_WEBHOOKS_ED25519"
 	// SigningNone sends no signature headers.
 	SigningNone Signing = "NONE"
 )
+
+// RetryPolicy says when and how often a failed delivery is tried again.
+type RetryPolicy struct {
+	// MaxAttempts counts the first attempt, too.
+	MaxAttempts int `validate:"min=1,max=20"`
+	// InitialDelaySeconds pass before the second attempt; each further wait is
+	// the one before times BackoffFactor, up to MaxDelaySeconds.
+	InitialDelaySeconds int     `validate:"min=1,max=3600"`
+	BackoffFactor       float64 `validate:"min=1,max=10"`
+	MaxDelaySeconds     int     `validate:"min=1,max=86400"`
+}
+
+// DefaultRetryPolicy tries for three days: ten retries, 5 s after the first
+// failure, then 20 s, 80 s and so on up to a day apart.
+func DefaultRetryPolicy() RetryPolicy {
+	return RetryPolicy{MaxAttempts: 11, InitialDelaySeconds: 5, BackoffFactor: 4, MaxDelaySeconds: 86_400}
+}
 
 // Header is one HTTP header.
 type Header struct {

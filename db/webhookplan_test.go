@@ -1,0 +1,93 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// manyWebhooks fills workspaces in turn.
+const manyWebhooks = `
+INSERT INTO webhooks (
+	id, workspace_id, uid, name, url, events, active, status_reason, status_changed_at, method, payload_format,
+	signing, secret, headers, timeout_ms, metadata, version, created_at, updated_at)
+SELECT 'wh_' || lpad(i::text, 26, '0'), ($1::text[])[1 + i % 4], 'uid-' || i, 'Name ' || (i * 7919 % 20000), 'https://example.com/' || i, '{*}',
+	i % 2 = 0, 'OWNER', now(), 'POST', 'DATA', 'NONE', '', '[]', 15000, '{}', 1, now(), now() - i * interval '1 second'
+FROM generate_series(1, 20000) AS i`
+
+// ExplainWebhookLists fills four workspaces with 20,000 webhooks and reads how
+// PostgreSQL would read a page in the middle of one, in every order and from
+// either end: it must find the place by the order's index and sort nothing.
+func ExplainWebhookLists(t *testing.T, url string) {
+	d, err := Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close() //nolint:errcheck // the test's own
+	var workspaces []string
+	for i := range 4 {
+		id, err := d.EnsureWorkspace(t.Context(), fmt.Sprint("w", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		workspaces = append(workspaces, id)
+	}
+	if _, err := d.pool.ExecContext(t.Context(), manyWebhooks, pq.Array(workspaces)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.pool.ExecContext(t.Context(), "ANALYZE webhooks"); err != nil {
+		t.Fatal(err)
+	}
+	middle := webhook.Webhook{ID: fmt.Sprintf("wh_%026d", 10_000), Name: "Name 5", UpdatedAt: time.Now().Add(-10_000 * time.Second)}
+	indexes := map[webhook.OrderBy]string{
+		// Of few workspaces the planner reads the primary key, too, which lies
+		// in the order of the table, and passes over those of others.
+		webhook.OrderByCreatedAt: "webhooks_(newest|pkey)",
+		webhook.OrderByUpdatedAt: "webhooks_by_update",
+		webhook.OrderByName:      "webhooks_by_name",
+	}
+	for by, index := range indexes {
+		key := by.Key(&middle)
+		for _, ascending := range []bool{false, true} {
+			for _, page := range []webhook.Page{
+				{Limit: 25},
+				{Limit: 25, After: middle.ID, AfterKey: key},
+				{Limit: 25, Before: middle.ID, BeforeKey: key, FromEnd: true},
+				{Limit: 25, Skip: 100},
+			} {
+				order := webhook.Order{By: by, Ascending: ascending}
+				s, args := selectWebhooks(workspaces[0], webhook.Filter{}, order, page)
+				plan := explain(t, d.pool, s, args)
+				if !regexp.MustCompile("using "+index+" ").MatchString(plan) || strings.Contains(plan, "Sort") || strings.Contains(plan, "Seq Scan") ||
+					!boundedByIndex(plan) {
+					t.Errorf("%+v, %+v:\n%s", order, page, plan)
+				}
+			}
+		}
+	}
+}
+
+// boundedByIndex says whether the index finds both bounds of the page, so that
+// nothing before it is read.
+func boundedByIndex(plan string) bool {
+	_, cond, _ := strings.Cut(plan, "Index Cond: ")
+	cond, _, _ = strings.Cut(cond, "\n")
+	return strings.Contains(cond, "<") && strings.Contains(cond, ">")
+}
+
+func explain(t *testing.T, pool *sqlx.DB, s statement, args []any) string {
+	t.Helper()
+	var lines []string
+	if err := pool.SelectContext(context.Background(), &lines, "EXPLAIN "+s.text, args...); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}
