@@ -33,6 +33,7 @@ var imports = map[string][]string{
 	"internal/querycache":  {"github.com/hashicorp/golang-lru", "github.com/vektah/gqlparser"},
 	"internal/querylimit":  {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/origin":      {"internal/graphqlhttp"},
+	"internal/payload":     {"internal/webhook", "github.com/hashicorp/golang-lru", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
 	"internal/pgtest":      {"db", "db/embedded"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
 	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/graphqlhttp", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
@@ -161,7 +162,10 @@ func forbidden(pkg string, n ast.Node) string {
 // after the context.
 func TestWorkspaceComesFirst(t *testing.T) {
 	t.Parallel()
-	installation := []string{"Ping", "Migrate", "EnsureWorkspace", "EnsureEventTypes", "EventTypes", "InsertFirstAPIKey", "APIKeyHashes"}
+	installation := []string{
+		"Ping", "Migrate", "EnsureWorkspace", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
+		"InsertFirstAPIKey", "APIKeyHashes",
+	}
 	for _, p := range packages(t) {
 		if p.name() != "db" {
 			continue

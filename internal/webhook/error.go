@@ -19,6 +19,7 @@ const (
 	InvalidURL       Code = "INVALID_URL"
 	HTTPSRequired    Code = "HTTPS_REQUIRED"
 	BlockedAddress   Code = "BLOCKED_ADDRESS"
+	PayloadMismatch  Code = "PAYLOAD_MISMATCH"
 	Conflict         Code = "CONFLICT"
 )
 
