@@ -68,8 +68,13 @@ func (d *DB) inTx(ctx context.Context, fn func(*sqlx.Tx) error) error {
 
 // get reads one row into dest; no row is webhook.NotFound.
 func (d *DB) get(ctx context.Context, s statement, dest any, args ...any) error {
+	return d.getIn(ctx, d.pool, s, dest, args...)
+}
+
+// getIn is get in a transaction.
+func (d *DB) getIn(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
 	d.observe(ctx, s)
-	err := d.pool.GetContext(ctx, dest, s.text, args...)
+	err := sqlx.GetContext(ctx, q, dest, s.text, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return webhook.NotFound
 	}
@@ -81,8 +86,13 @@ func (d *DB) get(ctx context.Context, s statement, dest any, args ...any) error 
 
 // list reads all rows into the slice at dest.
 func (d *DB) list(ctx context.Context, s statement, dest any, args ...any) error {
+	return d.listIn(ctx, d.pool, s, dest, args...)
+}
+
+// listIn is list in a transaction.
+func (d *DB) listIn(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
 	d.observe(ctx, s)
-	if err := d.pool.SelectContext(ctx, dest, s.text, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, q, dest, s.text, args...); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	return nil
