@@ -27,6 +27,7 @@ var imports = map[string][]string{
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp"},
+	"internal/catalogue":   {"internal/payload", "internal/webhook"},
 	"internal/config":      {},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
@@ -36,7 +37,7 @@ var imports = map[string][]string{
 	"internal/payload":     {"internal/webhook", "github.com/hashicorp/golang-lru", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
 	"internal/pgtest":      {"db", "db/embedded"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/graphqlhttp", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }

@@ -10,19 +10,22 @@ import (
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/payload"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// Resolver answers every field of the schema that has to be worked for. Both
-// fields must be set.
+// Resolver answers every field of the schema that has to be worked for. DB and
+// Engine must be set.
 type Resolver struct {
-	DB     *db.DB
-	Engine *delivery.Engine
+	DB      *db.DB
+	Engine  *delivery.Engine
+	Schemas payload.Cache
 }
 
 type (
 	queryResolver      struct{ *Resolver }
 	mutationResolver   struct{ *Resolver }
+	eventTypeResolver  struct{ *Resolver }
 	webhookResolver    struct{ *Resolver }
 	testRunResolver    struct{ *Resolver }
 	testResultResolver struct{ *Resolver }
@@ -36,6 +39,9 @@ func (r *Resolver) Query() graph.QueryResolver { return queryResolver{r} }
 
 // Mutation implements graph.ResolverRoot.
 func (r *Resolver) Mutation() graph.MutationResolver { return mutationResolver{r} }
+
+// EventType implements graph.ResolverRoot.
+func (r *Resolver) EventType() graph.EventTypeResolver { return eventTypeResolver{r} }
 
 // Webhook implements graph.ResolverRoot.
 func (r *Resolver) Webhook() graph.WebhookResolver { return webhookResolver{r} }

@@ -302,8 +302,8 @@ func (r *Resolver) check(ctx context.Context, w, before *webhook.Webhook, errs w
 	return append(errs, unknown...).OrNil()
 }
 
-// unknownEventTypes finds the names that the catalogue does not know. Patterns
-// may run ahead of the catalogue.
+// unknownEventTypes finds the names that the catalogue does not know or has
+// archived. Patterns may run ahead of the catalogue.
 func unknownEventTypes(ctx context.Context, events, before []string) (errs webhook.Errors, err error) {
 	all, err := loadersOf(ctx).catalogue()
 	if err != nil {
@@ -311,7 +311,7 @@ func unknownEventTypes(ctx context.Context, events, before []string) (errs webho
 	}
 	known := make(map[string]bool, len(all))
 	for _, t := range all {
-		known[t.Name] = true
+		known[t.Name] = t.ArchivedAt == nil
 	}
 	for i, name := range events[:min(len(events), webhook.MaxEvents)] { // more are refused as too many
 		if known[name] || slices.Contains(before, name) || webhook.IsPattern(name) || webhook.ValidateEventName(name) != nil {
@@ -322,12 +322,15 @@ func unknownEventTypes(ctx context.Context, events, before []string) (errs webho
 	return errs, nil
 }
 
-// unknownEventType says that a name is in no catalogue, and which one may have
-// been meant.
+// unknownEventType says that a name is not in the catalogue, or archived, and
+// which one may have been meant.
 func unknownEventType(name string, all []*webhook.EventType) string {
 	folded := fold(name)
 	for _, t := range all {
-		if fold(t.Name) == folded {
+		switch {
+		case t.ArchivedAt != nil && t.Name == name:
+			return fmt.Sprintf("The event type %q is archived: webhooks that name it already keep it, others cannot add it. The query `eventTypes` lists those that can be added.", name)
+		case t.ArchivedAt == nil && fold(t.Name) == folded:
 			return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, t.Name)
 		}
 	}

@@ -34,6 +34,14 @@ type EventType struct {
 	UpdatedAt  time.Time
 }
 
+// Archive hides the type from new subscriptions; one that is hidden already
+// keeps the time since when.
+func (t *EventType) Archive(now time.Time) {
+	if t.ArchivedAt == nil {
+		t.ArchivedAt = &now
+	}
+}
+
 // Limits of the catalogue. One answer of the API can hold it whole.
 const (
 	// MaxEventTypes is how many types there are at most, archived ones too.
