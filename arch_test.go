@@ -27,15 +27,17 @@ var imports = map[string][]string{
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
+	"internal/catalogue":   {"internal/payload", "internal/webhook"},
 	"internal/config":      {},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/querycache":  {"github.com/hashicorp/golang-lru", "github.com/vektah/gqlparser"},
 	"internal/querylimit":  {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/origin":      {"internal/graphqlhttp"},
+	"internal/payload":     {"internal/webhook", "github.com/hashicorp/golang-lru", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
 	"internal/pgtest":      {"db", "db/embedded"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/graphqlhttp", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }
@@ -162,7 +164,7 @@ func forbidden(pkg string, n ast.Node) string {
 func TestWorkspaceComesFirst(t *testing.T) {
 	t.Parallel()
 	installation := []string{
-		"Ping", "Migrate", "EnsureEventTypes", "EventTypes",
+		"Ping", "Migrate", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
 		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys",
 	}

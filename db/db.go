@@ -113,8 +113,13 @@ func (d *DB) get(ctx context.Context, q sqlx.QueryerContext, s statement, dest a
 
 // list reads all rows into the slice at dest.
 func (d *DB) list(ctx context.Context, s statement, dest any, args ...any) error {
+	return d.listIn(ctx, d.pool, s, dest, args...)
+}
+
+// listIn is list in a transaction.
+func (d *DB) listIn(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
 	d.observe(ctx, s)
-	if err := d.pool.SelectContext(ctx, dest, s.text, args...); err != nil {
+	if err := sqlx.SelectContext(ctx, q, dest, s.text, args...); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	return nil

@@ -28,6 +28,9 @@ CREATE TABLE event_types (
     example json NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    schema json,
+    example_made boolean NOT NULL DEFAULT false,
+    archived_at timestamp with time zone,
     CONSTRAINT event_types_pkey PRIMARY KEY (id),
     CONSTRAINT event_types_name_key UNIQUE (name),
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))

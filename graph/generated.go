@@ -31,6 +31,7 @@ func NewExecutableSchema(cfg Config) graphql.ExecutableSchema {
 type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
+	EventType() EventTypeResolver
 	HttpRequest() HttpRequestResolver
 	HttpResponse() HttpResponseResolver
 	Mutation() MutationResolver
@@ -69,9 +70,19 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	ArchiveEventTypePayload struct {
+		EventType  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Token      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	CreateEventTypePayload struct {
+		EventType  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -97,6 +108,7 @@ type ComplexityRoot struct {
 	}
 
 	EventType struct {
+		ArchivedAt    func(childComplexity int) int
 		Category      func(childComplexity int) int
 		CreatedAt     func(childComplexity int) int
 		Description   func(childComplexity int) int
@@ -104,6 +116,7 @@ type ComplexityRoot struct {
 		Example       func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Name          func(childComplexity int) int
+		Schema        func(childComplexity int) int
 		Title         func(childComplexity int) int
 		UpdatedAt     func(childComplexity int) int
 	}
@@ -141,15 +154,19 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
+		ArchiveEventType    func(childComplexity int, input ArchiveEventTypeInput) int
 		CreateAPIKey        func(childComplexity int, input CreateAPIKeyInput) int
+		CreateEventType     func(childComplexity int, input CreateEventTypeInput) int
 		CreateWebhook       func(childComplexity int, input CreateWebhookInput) int
 		CreateWorkspace     func(childComplexity int, input CreateWorkspaceInput) int
 		DeleteWebhook       func(childComplexity int, input DeleteWebhookInput) int
 		DeleteWorkspace     func(childComplexity int, input DeleteWorkspaceInput) int
 		ReplaceWebhook      func(childComplexity int, input ReplaceWebhookInput) int
+		RestoreEventType    func(childComplexity int, input RestoreEventTypeInput) int
 		RevokeAPIKey        func(childComplexity int, input RevokeAPIKeyInput) int
 		RotateWebhookSecret func(childComplexity int, input RotateWebhookSecretInput) int
 		TestWebhook         func(childComplexity int, input TestWebhookInput) int
+		UpdateEventType     func(childComplexity int, input UpdateEventTypeInput) int
 		UpdateWebhook       func(childComplexity int, input UpdateWebhookInput) int
 		UpdateWorkspace     func(childComplexity int, input UpdateWorkspaceInput) int
 	}
@@ -163,7 +180,7 @@ type ComplexityRoot struct {
 
 	Query struct {
 		EventType   func(childComplexity int, name string) int
-		EventTypes  func(childComplexity int, category *string) int
+		EventTypes  func(childComplexity int, category *string, includeArchived *bool) int
 		Node        func(childComplexity int, id string) int
 		Nodes       func(childComplexity int, ids []string) int
 		TestRun     func(childComplexity int, id string) int
@@ -180,6 +197,11 @@ type ComplexityRoot struct {
 		Secret     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 		Webhook    func(childComplexity int) int
+	}
+
+	RestoreEventTypePayload struct {
+		EventType  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	RetryPolicy struct {
@@ -275,6 +297,11 @@ type ComplexityRoot struct {
 
 	TestWebhookPayload struct {
 		TestRun    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	UpdateEventTypePayload struct {
+		EventType  func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -380,6 +407,10 @@ type ComplexityRoot struct {
 
 // region    ************************** generated!.gotpl **************************
 
+type EventTypeResolver interface {
+	Schema(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
+	Example(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
+}
 type HttpRequestResolver interface {
 	Body(ctx context.Context, obj *HTTPRequest) (*string, error)
 	BodyBase64(ctx context.Context, obj *HTTPRequest) (*string, error)
@@ -396,6 +427,10 @@ type MutationResolver interface {
 	RotateWebhookSecret(ctx context.Context, input RotateWebhookSecretInput) (*RotateWebhookSecretPayload, error)
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
+	CreateEventType(ctx context.Context, input CreateEventTypeInput) (*CreateEventTypePayload, error)
+	UpdateEventType(ctx context.Context, input UpdateEventTypeInput) (*UpdateEventTypePayload, error)
+	ArchiveEventType(ctx context.Context, input ArchiveEventTypeInput) (*ArchiveEventTypePayload, error)
+	RestoreEventType(ctx context.Context, input RestoreEventTypeInput) (*RestoreEventTypePayload, error)
 	CreateWorkspace(ctx context.Context, input CreateWorkspaceInput) (*CreateWorkspacePayload, error)
 	UpdateWorkspace(ctx context.Context, input UpdateWorkspaceInput) (*UpdateWorkspacePayload, error)
 	DeleteWorkspace(ctx context.Context, input DeleteWorkspaceInput) (*DeleteWorkspacePayload, error)
@@ -411,7 +446,7 @@ type QueryResolver interface {
 	Webhook(ctx context.Context, id string) (*webhook.Webhook, error)
 	Webhooks(ctx context.Context, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookConnection, error)
 	WebhookPage(ctx context.Context, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookPage, error)
-	EventTypes(ctx context.Context, category *string) ([]*webhook.EventType, error)
+	EventTypes(ctx context.Context, category *string, includeArchived *bool) ([]*webhook.EventType, error)
 	EventType(ctx context.Context, name string) (*webhook.EventType, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
 }
@@ -551,6 +586,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ApiKeyEdge.Node(childComplexity), true
 
+	case "ArchiveEventTypePayload.eventType":
+		if e.ComplexityRoot.ArchiveEventTypePayload.EventType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArchiveEventTypePayload.EventType(childComplexity), true
+	case "ArchiveEventTypePayload.userErrors":
+		if e.ComplexityRoot.ArchiveEventTypePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ArchiveEventTypePayload.UserErrors(childComplexity), true
+
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
 			break
@@ -569,6 +617,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.CreateApiKeyPayload.UserErrors(childComplexity), true
+
+	case "CreateEventTypePayload.eventType":
+		if e.ComplexityRoot.CreateEventTypePayload.EventType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateEventTypePayload.EventType(childComplexity), true
+	case "CreateEventTypePayload.userErrors":
+		if e.ComplexityRoot.CreateEventTypePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CreateEventTypePayload.UserErrors(childComplexity), true
 
 	case "CreateWebhookPayload.secret":
 		if e.ComplexityRoot.CreateWebhookPayload.Secret == nil {
@@ -628,6 +689,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.DeleteWorkspacePayload.UserErrors(childComplexity), true
 
+	case "EventType.archivedAt":
+		if e.ComplexityRoot.EventType.ArchivedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventType.ArchivedAt(childComplexity), true
 	case "EventType.category":
 		if e.ComplexityRoot.EventType.Category == nil {
 			break
@@ -670,6 +737,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventType.Name(childComplexity), true
+	case "EventType.schema":
+		if e.ComplexityRoot.EventType.Schema == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventType.Schema(childComplexity), true
 	case "EventType.title":
 		if e.ComplexityRoot.EventType.Title == nil {
 			break
@@ -807,6 +880,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.HttpTiming.TotalMs(childComplexity), true
 
+	case "Mutation.archiveEventType":
+		if e.ComplexityRoot.Mutation.ArchiveEventType == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_archiveEventType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ArchiveEventType(childComplexity, args["input"].(ArchiveEventTypeInput)), true
 	case "Mutation.createApiKey":
 		if e.ComplexityRoot.Mutation.CreateAPIKey == nil {
 			break
@@ -818,6 +902,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateAPIKey(childComplexity, args["input"].(CreateAPIKeyInput)), true
+	case "Mutation.createEventType":
+		if e.ComplexityRoot.Mutation.CreateEventType == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_createEventType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CreateEventType(childComplexity, args["input"].(CreateEventTypeInput)), true
 	case "Mutation.createWebhook":
 		if e.ComplexityRoot.Mutation.CreateWebhook == nil {
 			break
@@ -873,6 +968,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReplaceWebhook(childComplexity, args["input"].(ReplaceWebhookInput)), true
+	case "Mutation.restoreEventType":
+		if e.ComplexityRoot.Mutation.RestoreEventType == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_restoreEventType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RestoreEventType(childComplexity, args["input"].(RestoreEventTypeInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -906,6 +1012,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.TestWebhook(childComplexity, args["input"].(TestWebhookInput)), true
+	case "Mutation.updateEventType":
+		if e.ComplexityRoot.Mutation.UpdateEventType == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateEventType_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateEventType(childComplexity, args["input"].(UpdateEventTypeInput)), true
 	case "Mutation.updateWebhook":
 		if e.ComplexityRoot.Mutation.UpdateWebhook == nil {
 			break
@@ -975,7 +1092,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Query.EventTypes(childComplexity, args["category"].(*string)), true
+		return e.ComplexityRoot.Query.EventTypes(childComplexity, args["category"].(*string), args["includeArchived"].(*bool)), true
 
 	case "Query.node":
 		if e.ComplexityRoot.Query.Node == nil {
@@ -1096,6 +1213,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ReplaceWebhookPayload.Webhook(childComplexity), true
+
+	case "RestoreEventTypePayload.eventType":
+		if e.ComplexityRoot.RestoreEventTypePayload.EventType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RestoreEventTypePayload.EventType(childComplexity), true
+	case "RestoreEventTypePayload.userErrors":
+		if e.ComplexityRoot.RestoreEventTypePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RestoreEventTypePayload.UserErrors(childComplexity), true
 
 	case "RetryPolicy.backoffFactor":
 		if e.ComplexityRoot.RetryPolicy.BackoffFactor == nil {
@@ -1473,6 +1603,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestWebhookPayload.UserErrors(childComplexity), true
+
+	case "UpdateEventTypePayload.eventType":
+		if e.ComplexityRoot.UpdateEventTypePayload.EventType == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateEventTypePayload.EventType(childComplexity), true
+	case "UpdateEventTypePayload.userErrors":
+		if e.ComplexityRoot.UpdateEventTypePayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UpdateEventTypePayload.UserErrors(childComplexity), true
 
 	case "UpdateWebhookPayload.userErrors":
 		if e.ComplexityRoot.UpdateWebhookPayload.UserErrors == nil {
@@ -1892,13 +2035,16 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	opCtx := graphql.GetOperationContext(ctx)
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
+		ec.unmarshalInputArchiveEventTypeInput,
 		ec.unmarshalInputCreateApiKeyInput,
+		ec.unmarshalInputCreateEventTypeInput,
 		ec.unmarshalInputCreateWebhookInput,
 		ec.unmarshalInputCreateWorkspaceInput,
 		ec.unmarshalInputDeleteWebhookInput,
 		ec.unmarshalInputDeleteWorkspaceInput,
 		ec.unmarshalInputHttpHeaderInput,
 		ec.unmarshalInputReplaceWebhookInput,
+		ec.unmarshalInputRestoreEventTypeInput,
 		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputRevokeApiKeyInput,
 		ec.unmarshalInputRotateWebhookSecretInput,
@@ -1906,6 +2052,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
 		ec.unmarshalInputTestWebhookInput,
+		ec.unmarshalInputUpdateEventTypeInput,
 		ec.unmarshalInputUpdateWebhookInput,
 		ec.unmarshalInputUpdateWorkspaceInput,
 		ec.unmarshalInputWebhookFilter,
@@ -2004,7 +2151,7 @@ Top-level errors carry ` + "`" + `extensions.code` + "`" + `: ` + "`" + `BAD_REQ
 60 seconds a run; 10 seconds a request, 75 where it tests a webhook. An operation costs at most 10,000: a field costs 1,
 a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is
 given), any other list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before
-anything is run. An answer holds at most 16 MiB of bodies.
+anything is run. An answer holds at most 16 MiB of bodies, schemas and examples.
 
 **Growth.** What is here stays. Fields, arguments and enum values are added; treat an unknown enum value as you would a
 missing one.
@@ -2110,6 +2257,8 @@ type Query {
   eventTypes(
     """Keep only this category."""
     category: String
+    """Also list archived types."""
+    includeArchived: Boolean = false
   ): [EventType!]
 
   """One event type by name."""
@@ -2165,6 +2314,30 @@ type Mutation {
     """What to test."""
     input: TestWebhookInput!
   ): TestWebhookPayload @hasScope(scope: WEBHOOKS_TEST)
+
+  """Adds an event type to the catalogue. For operators."""
+  createEventType(
+    """The event type."""
+    input: CreateEventTypeInput!
+  ): CreateEventTypePayload @hasScope(scope: EVENT_TYPES_WRITE)
+
+  """Changes the given fields of an event type. Its name never changes."""
+  updateEventType(
+    """The changes."""
+    input: UpdateEventTypeInput!
+  ): UpdateEventTypePayload @hasScope(scope: EVENT_TYPES_WRITE)
+
+  """Hides an event type from new subscriptions. Existing ones go on, and so do patterns. Done twice, it changes nothing."""
+  archiveEventType(
+    """Which event type."""
+    input: ArchiveEventTypeInput!
+  ): ArchiveEventTypePayload @hasScope(scope: EVENT_TYPES_WRITE)
+
+  """Lets new subscriptions name an archived event type again."""
+  restoreEventType(
+    """Which event type."""
+    input: RestoreEventTypeInput!
+  ): RestoreEventTypePayload @hasScope(scope: EVENT_TYPES_WRITE)
 
   """Opens a workspace for a customer. For operators."""
   createWorkspace(
@@ -2239,7 +2412,7 @@ enum UserErrorCode {
   TAKEN
   """There is no such object, or it is not yours."""
   NOT_FOUND
-  """There is no event type of this name."""
+  """There is no event type of this name, or it is archived."""
   UNKNOWN_EVENT_TYPE
   """The webhook does not subscribe to this event type."""
   NOT_SUBSCRIBED
@@ -2251,6 +2424,8 @@ enum UserErrorCode {
   BLOCKED_ADDRESS
   """The object is in a state that does not allow this."""
   WRONG_STATE
+  """The payload does not match the event type's JSON Schema."""
+  PAYLOAD_MISMATCH
   """The object was changed since it was read."""
   CONFLICT
 }
@@ -2591,12 +2766,99 @@ type EventType implements Node {
   description: String!
   """Where it is documented."""
   documentation: URL
-  """The data that tests send."""
+  """The JSON Schema (2020-12) of its payload."""
+  schema: JSON
+  """A payload that tests send; generated from ` + "`" + `schema` + "`" + ` where none was given."""
   example: JSON!
+  """When it was archived."""
+  archivedAt: DateTime
   """When it was added."""
   createdAt: DateTime!
   """When it last changed."""
   updatedAt: DateTime!
+}
+
+"""An event type to add."""
+input CreateEventTypeInput {
+  """The name: 1 to 128 letters, digits, ` + "`" + `_` + "`" + `, ` + "`" + `-` + "`" + `, ` + "`" + `.` + "`" + `; not beginning with ` + "`" + `webhook.` + "`" + `, which is kept for the service's own events."""
+  name: String!
+  """A short title. Made from the name when omitted."""
+  title: String
+  """The group. The name's part before the first ` + "`" + `.` + "`" + ` or ` + "`" + `_` + "`" + `, in lower case, when omitted."""
+  category: String
+  """When it is sent."""
+  description: String = ""
+  """Where it is documented."""
+  documentation: URL
+  """The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences."""
+  schema: JSON
+  """A payload for tests that fits ` + "`" + `schema` + "`" + `, at most 64 KiB. Made from ` + "`" + `schema` + "`" + ` when omitted; ` + "`" + `{}` + "`" + ` without one."""
+  example: JSON
+}
+
+"""The outcome of ` + "`" + `createEventType` + "`" + `."""
+type CreateEventTypePayload {
+  """The event type."""
+  eventType: EventType
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""
+Changes to an event type. Omitted fields stay as they are. ` + "`" + `null` + "`" + ` clears ` + "`" + `documentation` + "`" + ` and ` + "`" + `schema` + "`" + `, and has ` + "`" + `example` + "`" + `
+made from the schema; for any other field it is a ` + "`" + `REQUIRED` + "`" + ` error (omit the field to keep it).
+"""
+input UpdateEventTypeInput {
+  """The name."""
+  name: String!
+  """A short title."""
+  title: String
+  """The group."""
+  category: String
+  """When it is sent."""
+  description: String
+  """Where it is documented."""
+  documentation: URL
+  """The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit."""
+  schema: JSON
+  """A payload for tests."""
+  example: JSON
+}
+
+"""The outcome of ` + "`" + `updateEventType` + "`" + `."""
+type UpdateEventTypePayload {
+  """The event type."""
+  eventType: EventType
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""An event type to archive."""
+input ArchiveEventTypeInput {
+  """The name."""
+  name: String!
+}
+
+"""The outcome of ` + "`" + `archiveEventType` + "`" + `."""
+type ArchiveEventTypePayload {
+  """The event type."""
+  eventType: EventType
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""An archived event type to restore."""
+input RestoreEventTypeInput {
+  """The name."""
+  name: String!
+}
+
+"""The outcome of ` + "`" + `restoreEventType` + "`" + `."""
+type RestoreEventTypePayload {
+  """The event type."""
+  eventType: EventType
+  """What to mend."""
+  userErrors: [UserError!]!
 }
 
 # ---------------------------------------------------------------- webhooks
@@ -2615,7 +2877,7 @@ type Webhook implements Node {
   url: URL!
   """Names of the event types it subscribes to; ` + "`" + `*` + "`" + ` stands for all, ` + "`" + `job.*` + "`" + ` for all that begin with ` + "`" + `job.` + "`" + `."""
   events: [String!]!
-  """The event types that ` + "`" + `events` + "`" + ` covers now."""
+  """The event types that ` + "`" + `events` + "`" + ` covers now, archived ones too."""
   eventTypes: [EventType!]!
   """Ids of the platform's resources (sites, distribution centres, accounts) that it is limited to. Empty: no limit."""
   resourceIds: [String!]!
@@ -3030,7 +3292,7 @@ input TestEndpointInput {
 input TestPayloadInput {
   """The event type."""
   eventName: String!
-  """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB."""
+  """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB. It must fit the event type's schema."""
   data: JSON!
 }
 
@@ -3278,6 +3540,16 @@ func (ec *executionContext) childFields_ApiKeyEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type ApiKeyEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_ArchiveEventTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventType":
+		return ec.fieldContext_ArchiveEventTypePayload_eventType(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ArchiveEventTypePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ArchiveEventTypePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -3288,6 +3560,16 @@ func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context,
 		return ec.fieldContext_CreateApiKeyPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateApiKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateEventTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventType":
+		return ec.fieldContext_CreateEventTypePayload_eventType(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateEventTypePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateEventTypePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3346,8 +3628,12 @@ func (ec *executionContext) childFields_EventType(ctx context.Context, field gra
 		return ec.fieldContext_EventType_description(ctx, field)
 	case "documentation":
 		return ec.fieldContext_EventType_documentation(ctx, field)
+	case "schema":
+		return ec.fieldContext_EventType_schema(ctx, field)
 	case "example":
 		return ec.fieldContext_EventType_example(ctx, field)
+	case "archivedAt":
+		return ec.fieldContext_EventType_archivedAt(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_EventType_createdAt(ctx, field)
 	case "updatedAt":
@@ -3446,6 +3732,16 @@ func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Contex
 		return ec.fieldContext_ReplaceWebhookPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ReplaceWebhookPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RestoreEventTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventType":
+		return ec.fieldContext_RestoreEventTypePayload_eventType(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RestoreEventTypePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RestoreEventTypePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3638,6 +3934,16 @@ func (ec *executionContext) childFields_TestWebhookPayload(ctx context.Context, 
 		return ec.fieldContext_TestWebhookPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestWebhookPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateEventTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventType":
+		return ec.fieldContext_UpdateEventTypePayload_eventType(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateEventTypePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateEventTypePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3964,12 +4270,40 @@ func (ec *executionContext) dir_hasScope_args(ctx context.Context, rawArgs map[s
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_archiveEventType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ArchiveEventTypeInput, error) {
+			return ec.unmarshalNArchiveEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐArchiveEventTypeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (CreateAPIKeyInput, error) {
 			return ec.unmarshalNCreateApiKeyInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateAPIKeyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createEventType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CreateEventTypeInput, error) {
+			return ec.unmarshalNCreateEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateEventTypeInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4048,6 +4382,20 @@ func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_restoreEventType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RestoreEventTypeInput, error) {
+			return ec.unmarshalNRestoreEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_revokeApiKey_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4082,6 +4430,20 @@ func (ec *executionContext) field_Mutation_testWebhook_args(ctx context.Context,
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (TestWebhookInput, error) {
 			return ec.unmarshalNTestWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestWebhookInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateEventType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (UpdateEventTypeInput, error) {
+			return ec.unmarshalNUpdateEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUpdateEventTypeInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4157,6 +4519,14 @@ func (ec *executionContext) field_Query_eventTypes_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["category"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "includeArchived",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["includeArchived"] = arg1
 	return args, nil
 }
 
@@ -4938,6 +5308,70 @@ func (ec *executionContext) fieldContext_ApiKeyEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _ArchiveEventTypePayload_eventType(ctx context.Context, field graphql.CollectedField, obj *ArchiveEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArchiveEventTypePayload_eventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.EventType) graphql.Marshaler {
+			return ec.marshalOEventType2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ArchiveEventTypePayload_eventType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArchiveEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ArchiveEventTypePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ArchiveEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ArchiveEventTypePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ArchiveEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ArchiveEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CreateApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *CreateAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5015,6 +5449,70 @@ func (ec *executionContext) _CreateApiKeyPayload_userErrors(ctx context.Context,
 func (ec *executionContext) fieldContext_CreateApiKeyPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateApiKeyPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateEventTypePayload_eventType(ctx context.Context, field graphql.CollectedField, obj *CreateEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateEventTypePayload_eventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.EventType) graphql.Marshaler {
+			return ec.marshalOEventType2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateEventTypePayload_eventType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateEventTypePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CreateEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateEventTypePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateEventTypePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -5424,6 +5922,29 @@ func (ec *executionContext) fieldContext_EventType_documentation(_ context.Conte
 	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type URL does not have child fields"))
 }
 
+func (ec *executionContext) _EventType_schema(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventType_schema(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.EventType().Schema(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalOJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EventType_schema(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventType", field, true, true, errors.New("field of type JSON does not have child fields"))
+}
+
 func (ec *executionContext) _EventType_example(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -5433,7 +5954,7 @@ func (ec *executionContext) _EventType_example(ctx context.Context, field graphq
 			return ec.fieldContext_EventType_example(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Example, nil
+			return ec.Resolvers.EventType().Example(ctx, obj)
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
@@ -5444,7 +5965,30 @@ func (ec *executionContext) _EventType_example(ctx context.Context, field graphq
 	)
 }
 func (ec *executionContext) fieldContext_EventType_example(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type JSON does not have child fields"))
+	return graphql.NewScalarFieldContext("EventType", field, true, true, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _EventType_archivedAt(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventType_archivedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ArchivedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EventType_archivedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type DateTime does not have child fields"))
 }
 
 func (ec *executionContext) _EventType_createdAt(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
@@ -6343,6 +6887,254 @@ func (ec *executionContext) fieldContext_Mutation_testWebhook(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_createEventType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createEventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateEventType(ctx, fc.Args["input"].(CreateEventTypeInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENT_TYPES_WRITE")
+				if err != nil {
+					var zeroVal *CreateEventTypePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *CreateEventTypePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CreateEventTypePayload) graphql.Marshaler {
+			return ec.marshalOCreateEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateEventTypePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createEventType(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateEventTypePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createEventType_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateEventType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateEventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateEventType(ctx, fc.Args["input"].(UpdateEventTypeInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENT_TYPES_WRITE")
+				if err != nil {
+					var zeroVal *UpdateEventTypePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *UpdateEventTypePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *UpdateEventTypePayload) graphql.Marshaler {
+			return ec.marshalOUpdateEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUpdateEventTypePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateEventType(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateEventTypePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateEventType_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_archiveEventType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_archiveEventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ArchiveEventType(ctx, fc.Args["input"].(ArchiveEventTypeInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENT_TYPES_WRITE")
+				if err != nil {
+					var zeroVal *ArchiveEventTypePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *ArchiveEventTypePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ArchiveEventTypePayload) graphql.Marshaler {
+			return ec.marshalOArchiveEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐArchiveEventTypePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_archiveEventType(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ArchiveEventTypePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_archiveEventType_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_restoreEventType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_restoreEventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RestoreEventType(ctx, fc.Args["input"].(RestoreEventTypeInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENT_TYPES_WRITE")
+				if err != nil {
+					var zeroVal *RestoreEventTypePayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *RestoreEventTypePayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RestoreEventTypePayload) graphql.Marshaler {
+			return ec.marshalORestoreEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_restoreEventType(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RestoreEventTypePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_restoreEventType_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createWorkspace(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7167,7 +7959,7 @@ func (ec *executionContext) _Query_eventTypes(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().EventTypes(ctx, fc.Args["category"].(*string))
+			return ec.Resolvers.Query().EventTypes(ctx, fc.Args["category"].(*string), fc.Args["includeArchived"].(*bool))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.EventType) graphql.Marshaler {
@@ -7483,6 +8275,70 @@ func (ec *executionContext) _ReplaceWebhookPayload_userErrors(ctx context.Contex
 func (ec *executionContext) fieldContext_ReplaceWebhookPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ReplaceWebhookPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RestoreEventTypePayload_eventType(ctx context.Context, field graphql.CollectedField, obj *RestoreEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RestoreEventTypePayload_eventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.EventType) graphql.Marshaler {
+			return ec.marshalOEventType2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RestoreEventTypePayload_eventType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RestoreEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RestoreEventTypePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RestoreEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RestoreEventTypePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RestoreEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RestoreEventTypePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -9118,6 +9974,70 @@ func (ec *executionContext) _TestWebhookPayload_userErrors(ctx context.Context, 
 func (ec *executionContext) fieldContext_TestWebhookPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "TestWebhookPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateEventTypePayload_eventType(ctx context.Context, field graphql.CollectedField, obj *UpdateEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateEventTypePayload_eventType(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventType, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.EventType) graphql.Marshaler {
+			return ec.marshalOEventType2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventType(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateEventTypePayload_eventType(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EventType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateEventTypePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *UpdateEventTypePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateEventTypePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateEventTypePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -11938,6 +12858,36 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputArchiveEventTypeInput(ctx context.Context, obj any) (ArchiveEventTypeInput, error) {
+	var it ArchiveEventTypeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context, obj any) (CreateAPIKeyInput, error) {
 	var it CreateAPIKeyInput
 	if obj == nil {
@@ -11977,6 +12927,82 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.ExpiresAt = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Context, obj any) (CreateEventTypeInput, error) {
+	var it CreateEventTypeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["description"]; !present {
+		asMap["description"] = ""
+	}
+
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = graphql.OmittableOf(data)
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = graphql.OmittableOf(data)
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = graphql.OmittableOf(data)
+		case "documentation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentation"))
+			data, err := ec.unmarshalOURL2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Documentation = graphql.OmittableOf(data)
+		case "schema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("schema"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Schema = graphql.OmittableOf(data)
+		case "example":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Example = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -12462,6 +13488,36 @@ func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputRestoreEventTypeInput(ctx context.Context, obj any) (RestoreEventTypeInput, error) {
+	var it RestoreEventTypeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRetryPolicyInput(ctx context.Context, obj any) (RetryPolicyInput, error) {
 	var it RetryPolicyInput
 	if obj == nil {
@@ -12817,6 +13873,78 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.Activate = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Context, obj any) (UpdateEventTypeInput, error) {
+	var it UpdateEventTypeInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = graphql.OmittableOf(data)
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = graphql.OmittableOf(data)
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = graphql.OmittableOf(data)
+		case "documentation":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("documentation"))
+			data, err := ec.unmarshalOURL2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Documentation = graphql.OmittableOf(data)
+		case "schema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("schema"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Schema = graphql.OmittableOf(data)
+		case "example":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Example = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -13337,6 +14465,49 @@ func (ec *executionContext) _ApiKeyEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var archiveEventTypePayloadImplementors = []string{"ArchiveEventTypePayload"}
+
+func (ec *executionContext) _ArchiveEventTypePayload(ctx context.Context, sel ast.SelectionSet, obj *ArchiveEventTypePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, archiveEventTypePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ArchiveEventTypePayload")
+		case "eventType":
+			out.Values[i] = ec._ArchiveEventTypePayload_eventType(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ArchiveEventTypePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var createApiKeyPayloadImplementors = []string{"CreateApiKeyPayload"}
 
 func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *CreateAPIKeyPayload) graphql.Marshaler {
@@ -13361,6 +14532,49 @@ func (ec *executionContext) _CreateApiKeyPayload(ctx context.Context, sel ast.Se
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateApiKeyPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var createEventTypePayloadImplementors = []string{"CreateEventTypePayload"}
+
+func (ec *executionContext) _CreateEventTypePayload(ctx context.Context, sel ast.SelectionSet, obj *CreateEventTypePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createEventTypePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateEventTypePayload")
+		case "eventType":
+			out.Values[i] = ec._CreateEventTypePayload_eventType(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateEventTypePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -13577,47 +14791,123 @@ func (ec *executionContext) _EventType(ctx context.Context, sel ast.SelectionSet
 		case "id":
 			out.Values[i] = ec._EventType_id(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "name":
 			out.Values[i] = ec._EventType_name(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "title":
 			out.Values[i] = ec._EventType_title(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "category":
 			out.Values[i] = ec._EventType_category(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "description":
 			out.Values[i] = ec._EventType_description(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "documentation":
 			out.Values[i] = ec._EventType_documentation(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "schema":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EventType_schema(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "example":
-			out.Values[i] = ec._EventType_example(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EventType_example(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "archivedAt":
+			out.Values[i] = ec._EventType_archivedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "createdAt":
 			out.Values[i] = ec._EventType_createdAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "updatedAt":
 			out.Values[i] = ec._EventType_updatedAt(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
-				out.Invalids++
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -14066,6 +15356,34 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "createEventType":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createEventType(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateEventType":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateEventType(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "archiveEventType":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_archiveEventType(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "restoreEventType":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_restoreEventType(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createWorkspace":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createWorkspace(ctx, field)
@@ -14501,6 +15819,49 @@ func (ec *executionContext) _ReplaceWebhookPayload(ctx context.Context, sel ast.
 			}
 		case "userErrors":
 			out.Values[i] = ec._ReplaceWebhookPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var restoreEventTypePayloadImplementors = []string{"RestoreEventTypePayload"}
+
+func (ec *executionContext) _RestoreEventTypePayload(ctx context.Context, sel ast.SelectionSet, obj *RestoreEventTypePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, restoreEventTypePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RestoreEventTypePayload")
+		case "eventType":
+			out.Values[i] = ec._RestoreEventTypePayload_eventType(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RestoreEventTypePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -15593,6 +16954,49 @@ func (ec *executionContext) _TestWebhookPayload(ctx context.Context, sel ast.Sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._TestWebhookPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var updateEventTypePayloadImplementors = []string{"UpdateEventTypePayload"}
+
+func (ec *executionContext) _UpdateEventTypePayload(ctx context.Context, sel ast.SelectionSet, obj *UpdateEventTypePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateEventTypePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateEventTypePayload")
+		case "eventType":
+			out.Values[i] = ec._UpdateEventTypePayload_eventType(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateEventTypePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16956,6 +18360,11 @@ func (ec *executionContext) marshalNApiScope2ᚕgithubᚗcomᚋhookqlᚋhookql�
 	return ret
 }
 
+func (ec *executionContext) unmarshalNArchiveEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐArchiveEventTypeInput(ctx context.Context, v any) (ArchiveEventTypeInput, error) {
+	res, err := ec.unmarshalInputArchiveEventTypeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -16974,6 +18383,11 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 
 func (ec *executionContext) unmarshalNCreateApiKeyInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateAPIKeyInput(ctx context.Context, v any) (CreateAPIKeyInput, error) {
 	res, err := ec.unmarshalInputCreateApiKeyInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateEventTypeInput(ctx context.Context, v any) (CreateEventTypeInput, error) {
+	res, err := ec.unmarshalInputCreateEventTypeInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -17262,6 +18676,11 @@ func (ec *executionContext) marshalNPayloadFormat2githubᚗcomᚋhookqlᚋhookql
 
 func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx context.Context, v any) (ReplaceWebhookInput, error) {
 	res, err := ec.unmarshalInputReplaceWebhookInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRestoreEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypeInput(ctx context.Context, v any) (RestoreEventTypeInput, error) {
+	res, err := ec.unmarshalInputRestoreEventTypeInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -17564,6 +18983,11 @@ func (ec *executionContext) marshalNURL2string(ctx context.Context, sel ast.Sele
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNUpdateEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUpdateEventTypeInput(ctx context.Context, v any) (UpdateEventTypeInput, error) {
+	res, err := ec.unmarshalInputUpdateEventTypeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNUpdateWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUpdateWebhookInput(ctx context.Context, v any) (UpdateWebhookInput, error) {
@@ -17911,6 +19335,13 @@ func (ec *executionContext) marshalOApiKeyConnection2ᚖgithubᚗcomᚋhookqlᚋ
 	return ec._ApiKeyConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOArchiveEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐArchiveEventTypePayload(ctx context.Context, sel ast.SelectionSet, v *ArchiveEventTypePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ArchiveEventTypePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -17946,6 +19377,13 @@ func (ec *executionContext) marshalOCreateApiKeyPayload2ᚖgithubᚗcomᚋhookql
 		return graphql.Null
 	}
 	return ec._CreateApiKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateEventTypePayload(ctx context.Context, sel ast.SelectionSet, v *CreateEventTypePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateEventTypePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCreateWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *CreateWebhookPayload) graphql.Marshaler {
@@ -18229,6 +19667,13 @@ func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhook
 	return ec._ReplaceWebhookPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalORestoreEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypePayload(ctx context.Context, sel ast.SelectionSet, v *RestoreEventTypePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RestoreEventTypePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx context.Context, v any) (*RetryPolicyInput, error) {
 	if v == nil {
 		return nil, nil
@@ -18434,6 +19879,13 @@ func (ec *executionContext) marshalOURL2ᚖstring(ctx context.Context, sel ast.S
 	_ = ctx
 	res := graphql.MarshalString(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOUpdateEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUpdateEventTypePayload(ctx context.Context, sel ast.SelectionSet, v *UpdateEventTypePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdateEventTypePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUpdateWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUpdateWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *UpdateWebhookPayload) graphql.Marshaler {

@@ -39,6 +39,20 @@ type APIKeyEdge struct {
 	Node *webhook.APIKey `json:"node"`
 }
 
+// An event type to archive.
+type ArchiveEventTypeInput struct {
+	// The name.
+	Name string `json:"name"`
+}
+
+// The outcome of `archiveEventType`.
+type ArchiveEventTypePayload struct {
+	// The event type.
+	EventType *webhook.EventType `json:"eventType,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A key to issue.
 type CreateAPIKeyInput struct {
 	// What it is for.
@@ -55,6 +69,32 @@ type CreateAPIKeyPayload struct {
 	APIKey *webhook.APIKey `json:"apiKey,omitempty"`
 	// The token to send as `Authorization: Bearer`. It is never shown again.
 	Token *string `json:"token,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// An event type to add.
+type CreateEventTypeInput struct {
+	// The name: 1 to 128 letters, digits, `_`, `-`, `.`; not beginning with `webhook.`, which is kept for the service's own events.
+	Name string `json:"name"`
+	// A short title. Made from the name when omitted.
+	Title graphql.Omittable[*string] `json:"title,omitempty"`
+	// The group. The name's part before the first `.` or `_`, in lower case, when omitted.
+	Category graphql.Omittable[*string] `json:"category,omitempty"`
+	// When it is sent.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Where it is documented.
+	Documentation graphql.Omittable[*string] `json:"documentation,omitempty"`
+	// The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences.
+	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
+	// A payload for tests that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
+	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
+}
+
+// The outcome of `createEventType`.
+type CreateEventTypePayload struct {
+	// The event type.
+	EventType *webhook.EventType `json:"eventType,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -285,6 +325,20 @@ type ReplaceWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// An archived event type to restore.
+type RestoreEventTypeInput struct {
+	// The name.
+	Name string `json:"name"`
+}
+
+// The outcome of `restoreEventType`.
+type RestoreEventTypePayload struct {
+	// The event type.
+	EventType *webhook.EventType `json:"eventType,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // When and how often a failed delivery is tried again. The members have no defaults in the schema, so that an update can keep the omitted ones.
 type RetryPolicyInput struct {
 	// Attempts in all, the first included. 1 to 20. 11 when omitted.
@@ -375,7 +429,7 @@ type TestExchange struct {
 type TestPayloadInput struct {
 	// The event type.
 	EventName string `json:"eventName"`
-	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB.
+	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB. It must fit the event type's schema.
 	Data json.RawMessage `json:"data"`
 }
 
@@ -453,6 +507,33 @@ type TestWebhookInput struct {
 type TestWebhookPayload struct {
 	// The run with all its results.
 	TestRun *webhook.TestRun `json:"testRun,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Changes to an event type. Omitted fields stay as they are. `null` clears `documentation` and `schema`, and has `example`
+// made from the schema; for any other field it is a `REQUIRED` error (omit the field to keep it).
+type UpdateEventTypeInput struct {
+	// The name.
+	Name string `json:"name"`
+	// A short title.
+	Title graphql.Omittable[*string] `json:"title,omitempty"`
+	// The group.
+	Category graphql.Omittable[*string] `json:"category,omitempty"`
+	// When it is sent.
+	Description graphql.Omittable[*string] `json:"description,omitempty"`
+	// Where it is documented.
+	Documentation graphql.Omittable[*string] `json:"documentation,omitempty"`
+	// The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit.
+	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
+	// A payload for tests.
+	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
+}
+
+// The outcome of `updateEventType`.
+type UpdateEventTypePayload struct {
+	// The event type.
+	EventType *webhook.EventType `json:"eventType,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 
 	"github.com/hookql/hookql/internal/webhook"
@@ -33,14 +34,17 @@ type group struct {
 }
 
 func (r *Resolver) newLoaders(ctx context.Context, workspaceID string) *loaders {
-	return &loaders{
-		Resolver:    r,
-		workspaceID: workspaceID,
-		catalogue: sync.OnceValues(func() ([]*webhook.EventType, error) {
-			return r.DB.EventTypes(ctx)
-		}),
-		groups: make(map[string]*group),
-	}
+	l := &loaders{Resolver: r, workspaceID: workspaceID, groups: make(map[string]*group)}
+	l.catalogue = sync.OnceValues(func() ([]*webhook.EventType, error) {
+		all, err := r.DB.EventTypes(ctx)
+		ids := make([]string, len(all))
+		for i, t := range all {
+			ids[i] = t.ID
+		}
+		l.together(ids)
+		return all, err
+	})
+	return l
 }
 
 // together makes a group of the objects with the given ids. One that is in a
@@ -86,6 +90,7 @@ func load[V any](l *loaders, id string, what any, read func(ids []string) (map[s
 
 // What is read of a group.
 type (
+	eventSchema   struct{}
 	webhookItself struct{}
 	testRunPage   struct{ page webhook.Page }
 	testRunCount  struct{}
@@ -97,6 +102,13 @@ type (
 	testExchanges struct{}
 	testBodies    struct{}
 )
+
+// schema is the JSON Schema of an event type, nil where it has none.
+func (l *loaders) schema(ctx context.Context, eventTypeID string) (json.RawMessage, error) {
+	return load(l, eventTypeID, eventSchema{}, func(ids []string) (map[string]json.RawMessage, error) {
+		return l.DB.EventTypeSchemas(ctx, ids)
+	})
+}
 
 func (l *loaders) webhook(ctx context.Context, id string) (*webhook.Webhook, error) {
 	return load(l, id, webhookItself{}, func(ids []string) (map[string]*webhook.Webhook, error) {

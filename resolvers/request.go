@@ -18,7 +18,7 @@ type request struct {
 	operation  atomic.Value // string, "none" until the document is parsed
 	statements atomic.Int64
 	loaders    atomic.Pointer[loaders]
-	bodies     atomic.Int64 // bytes of requests and responses in the answer
+	bodies     atomic.Int64 // bytes of bodies, schemas and examples in the answer
 	deadline   *time.Timer
 	cancel     context.CancelCauseFunc
 }
@@ -43,11 +43,11 @@ func (r *request) allow(limit time.Duration) {
 	r.deadline = time.AfterFunc(time.Until(r.began.Add(limit)), func() { r.cancel(overtime(limit)) })
 }
 
-// maxBodies is how many bytes of bodies one answer holds, and one statement
-// reads.
+// maxBodies is how many bytes of bodies, schemas and examples one answer
+// holds, and how many bytes of bodies one statement reads.
 const maxBodies = 16 << 20
 
-// spend counts bytes of a body that the answer shows.
+// spend counts bytes of a body, schema or example that the answer shows.
 func (r *request) spend(bytes int) error {
 	if r.bodies.Add(int64(bytes)) > maxBodies {
 		return errTooManyBodies()
@@ -56,7 +56,7 @@ func (r *request) spend(bytes int) error {
 }
 
 func errTooManyBodies() error {
-	return webhook.NewError(webhook.Invalid, "One answer holds at most 16 MiB of bodies. Ask for those of fewer tests at a time.")
+	return webhook.NewError(webhook.Invalid, "One answer holds at most 16 MiB of bodies, schemas and examples. Ask for fewer at a time.")
 }
 
 func (r *request) end() {

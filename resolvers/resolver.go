@@ -13,20 +13,23 @@ import (
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/payload"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// Resolver answers every field of the schema that has to be worked for. Both
-// fields must be set.
+// Resolver answers every field of the schema that has to be worked for. DB and
+// Engine must be set.
 type Resolver struct {
-	DB     *db.DB
-	Engine *delivery.Engine
+	DB      *db.DB
+	Engine  *delivery.Engine
+	Schemas payload.Cache
 }
 
 type (
 	queryResolver      struct{ *Resolver }
 	mutationResolver   struct{ *Resolver }
 	workspaceResolver  struct{ *Resolver }
+	eventTypeResolver  struct{ *Resolver }
 	webhookResolver    struct{ *Resolver }
 	testRunResolver    struct{ *Resolver }
 	testResultResolver struct{ *Resolver }
@@ -43,6 +46,9 @@ func (r *Resolver) Mutation() graph.MutationResolver { return mutationResolver{r
 
 // Workspace implements graph.ResolverRoot.
 func (r *Resolver) Workspace() graph.WorkspaceResolver { return workspaceResolver{r} }
+
+// EventType implements graph.ResolverRoot.
+func (r *Resolver) EventType() graph.EventTypeResolver { return eventTypeResolver{r} }
 
 // Webhook implements graph.ResolverRoot.
 func (r *Resolver) Webhook() graph.WebhookResolver { return webhookResolver{r} }

@@ -36,7 +36,7 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 	if err != nil {
 		return nil, err
 	}
-	payloads, err := payloads(ctx, w, input)
+	payloads, err := r.payloads(ctx, w, input)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func below(err error, path ...string) error {
 }
 
 // payloads are the event types to test, with the data to send for each.
-func payloads(ctx context.Context, w *webhook.Webhook, input graph.TestWebhookInput) ([]delivery.Payload, error) {
+func (r *Resolver) payloads(ctx context.Context, w *webhook.Webhook, input graph.TestWebhookInput) ([]delivery.Payload, error) {
 	types, err := testedTypes(ctx, w, input.EventNames.Value())
 	if err != nil {
 		return nil, err
@@ -159,6 +159,11 @@ func payloads(ctx context.Context, w *webhook.Webhook, input graph.TestWebhookIn
 		place[t.Name] = &list[i]
 	}
 	errs := override(place, input.Payloads.Value())
+	mismatches, err := r.mismatches(ctx, types, input.Payloads.Value())
+	if err != nil {
+		return nil, err
+	}
+	errs = append(errs, mismatches...)
 	for _, p := range list {
 		errs = append(errs, checkData(w, p.EventName, p.Data, input.Payloads.Value())...)
 	}
@@ -183,6 +188,40 @@ func override(place map[string]*delivery.Payload, inputs []*graph.TestPayloadInp
 		seen[input.EventName] = true
 	}
 	return errs
+}
+
+// mismatches finds the caller's payloads that do not fit the schemas of their
+// event types. The examples were checked when they were set.
+func (r *Resolver) mismatches(ctx context.Context, types []*webhook.EventType, inputs []*graph.TestPayloadInput) (errs webhook.Errors, err error) {
+	for i, input := range inputs {
+		at := slices.IndexFunc(types, func(t *webhook.EventType) bool { return t.Name == input.EventName })
+		if at < 0 {
+			continue // override says so
+		}
+		var mistake *webhook.Error
+		switch err := r.fits(ctx, types[at], input.Data); {
+		case errors.As(err, &mistake):
+			errs = append(errs, webhook.NewError(mistake.Code,
+				fmt.Sprintf("This does not fit the schema of %q: %s", input.EventName, mistake.Message), "payloads", strconv.Itoa(i), "data"))
+		case err != nil:
+			return nil, err
+		}
+	}
+	return errs, nil
+}
+
+// fits says whether data fits the schema of its event type, where there is one.
+func (r *Resolver) fits(ctx context.Context, t *webhook.EventType, data json.RawMessage) error {
+	text, err := loadersOf(ctx).schema(ctx, t.ID)
+	if err != nil || text == nil {
+		return err
+	}
+	schema, err := r.Schemas.Compile(text)
+	if err != nil {
+		// It was compiled before it was kept, so this is no mistake of the caller.
+		return fmt.Errorf("compile the schema of %s: %v", t.Name, err)
+	}
+	return schema.Check(data)
 }
 
 // checkData says whether the data can be sent to the webhook at all, and

@@ -307,12 +307,12 @@ func (r *Resolver) check(catalogue []*webhook.EventType, w, before *webhook.Webh
 	return errs.OrNil()
 }
 
-// unknownEventTypes finds the names that the catalogue does not know. Patterns
-// may run ahead of the catalogue.
+// unknownEventTypes finds the names that the catalogue does not know or has
+// archived. Patterns may run ahead of the catalogue.
 func unknownEventTypes(all []*webhook.EventType, events, before []string) (errs webhook.Errors) {
 	known := make(map[string]bool, len(all))
 	for _, t := range all {
-		known[t.Name] = true
+		known[t.Name] = t.ArchivedAt == nil
 	}
 	for i, name := range events[:min(len(events), webhook.MaxEvents)] { // more are refused as too many
 		if known[name] || slices.Contains(before, name) || webhook.IsPattern(name) || webhook.ValidateEventName(name) != nil {
@@ -323,12 +323,15 @@ func unknownEventTypes(all []*webhook.EventType, events, before []string) (errs 
 	return errs
 }
 
-// unknownEventType says that a name is in no catalogue, and which one may have
-// been meant.
+// unknownEventType says that a name is not in the catalogue, or archived, and
+// which one may have been meant.
 func unknownEventType(name string, all []*webhook.EventType) string {
 	folded := fold(name)
 	for _, t := range all {
-		if fold(t.Name) == folded {
+		switch {
+		case t.ArchivedAt != nil && t.Name == name:
+			return fmt.Sprintf("The event type %q is archived: webhooks that name it already keep it, others cannot add it. The query `eventTypes` lists those that can be added.", name)
+		case t.ArchivedAt == nil && fold(t.Name) == folded:
 			return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, t.Name)
 		}
 	}

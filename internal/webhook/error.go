@@ -20,6 +20,7 @@ const (
 	HTTPSRequired    Code = "HTTPS_REQUIRED"
 	BlockedAddress   Code = "BLOCKED_ADDRESS"
 	WrongState       Code = "WRONG_STATE"
+	PayloadMismatch  Code = "PAYLOAD_MISMATCH"
 	Conflict         Code = "CONFLICT"
 )
 

@@ -4,7 +4,9 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // EventType is a kind of event that webhooks can subscribe to. The catalogue
@@ -12,15 +14,92 @@ import (
 type EventType struct {
 	ID string
 	// Name is what events carry; it never changes.
-	Name          string
-	Title         string
-	Category      string
-	Description   string
-	Documentation *string
+	Name          string  `validate:"eventname"`
+	Title         string  `validate:"required,max=256,text"`
+	Category      string  `validate:"required,max=128,text"`
+	Description   string  `validate:"max=4096,text"`
+	Documentation *string `validate:"omitempty,link"`
+	// Schema is the JSON Schema of the data, nil where there is none. Lists
+	// are read without it: it can be large, and few ask for it.
+	Schema json.RawMessage
 	// Example is the data that tests send.
-	Example   json.RawMessage
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	Example json.RawMessage
+	// ExampleMade says that the example was made from the schema, and follows
+	// it when it changes.
+	ExampleMade bool
+	// ArchivedAt is when the type was hidden from new subscriptions, nil while
+	// it is not.
+	ArchivedAt *time.Time
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+}
+
+// Archive hides the type from new subscriptions; one that is hidden already
+// keeps the time since when.
+func (t *EventType) Archive(now time.Time) {
+	if t.ArchivedAt == nil {
+		t.ArchivedAt = &now
+	}
+}
+
+// Limits of the catalogue. One answer of the API can hold it whole.
+const (
+	// MaxEventTypes is how many types there are at most, archived ones too.
+	MaxEventTypes = 1000
+	// MaxEventTypeJSON is the largest schema and the largest example, in bytes.
+	MaxEventTypeJSON = 64 << 10
+	// MaxCatalogueJSON is how large all schemas and examples are together.
+	MaxCatalogueJSON = 8 << 20
+)
+
+// reservedPrefix begins the names of the types that HookQL publishes itself.
+const reservedPrefix = "webhook."
+
+// Reserved says whether an event type's name is one of HookQL's own, which
+// nobody else adds or changes.
+func Reserved(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
+
+// Validate finds every mistake in t, but for a name that is taken and for what
+// its schema says.
+func (t *EventType) Validate() Errors {
+	errs := tagErrors(t)
+	if Reserved(t.Name) {
+		errs = append(errs, NewError(Invalid,
+			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", reservedPrefix), "name"))
+	}
+	errs = append(errs, sizeMistake(t.Schema, "schema")...)
+	return append(errs, sizeMistake(t.Example, "example")...)
+}
+
+func sizeMistake(text json.RawMessage, field string) Errors {
+	if len(text) <= MaxEventTypeJSON {
+		return nil
+	}
+	return Errors{NewError(TooLong, fmt.Sprintf("`%s` takes at most 64 KiB of JSON, this is %d bytes.", field, len(text)), field)}
+}
+
+// DefaultTitle is the title of a type that was given none: its name in words.
+func DefaultTitle(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("._-", r) })
+	if len(words) == 0 {
+		return name
+	}
+	title := strings.Join(words, " ")
+	if strings.ToUpper(title) == title {
+		title = strings.ToLower(title)
+	}
+	_, first := utf8.DecodeRuneInString(title)
+	return strings.ToUpper(title[:first]) + title[first:]
+}
+
+// DefaultCategory is the category of a type that was given none: what stands
+// before the first dot or underscore of its name.
+func DefaultCategory(name string) string {
+	first, _, _ := strings.Cut(strings.ReplaceAll(name, "_", "."), ".")
+	if first == "" {
+		first = name
+	}
+	return strings.ToLower(first)
 }
 
 //go:embed sample.json

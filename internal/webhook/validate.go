@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -120,6 +121,16 @@ func rules() []rule {
 			return id != "" && utf8.RuneCountInString(id) <= maxResourceID && isText(id) && strings.TrimSpace(id) == id
 		}, Invalid, func(validator.FieldError) string {
 			return "A resource's id is 1 to 128 characters, none of them a control character, with no space at its ends."
+		}},
+		{"eventname", func(f validator.FieldLevel) bool {
+			return eventName.MatchString(f.Field().String())
+		}, Invalid, func(validator.FieldError) string {
+			return "An event type's name is " + eventNameRule + "."
+		}},
+		{"link", func(f validator.FieldLevel) bool {
+			return isLink(f.Field().String())
+		}, InvalidURL, func(validator.FieldError) string {
+			return "A link is an absolute http or https URL of at most 2,048 characters, such as `https://docs.example.com/events`."
 		}},
 		{"headername", func(f validator.FieldLevel) bool {
 			return headerNameMistake(f.Field().String()) == ""
@@ -270,6 +281,11 @@ func isHeaderValue(s string) bool {
 		}
 	}
 	return strings.Trim(s, " \t") == s
+}
+
+func isLink(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && len(s) <= 2048 && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
 func isText(s string) bool {

@@ -317,3 +317,54 @@ func TestCanonicalJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestValidateEventType(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 5000)
+	for _, test := range []struct {
+		mistake string
+		make    func(*EventType)
+		want    string // code, path
+	}{
+		{"none", func(*EventType) {}, ""},
+		{"no name", func(e *EventType) { e.Name = "" }, "INVALID name"},
+		{"pattern", func(e *EventType) { e.Name = "job.*" }, "INVALID name"},
+		{"long name", func(e *EventType) { e.Name = long }, "INVALID name"},
+		{"name of ours", func(e *EventType) { e.Name = "webhook.suspended" }, "INVALID name"},
+		{"no title", func(e *EventType) { e.Title = "" }, "REQUIRED title"},
+		{"long title", func(e *EventType) { e.Title = long }, "TOO_LONG title"},
+		{"no category", func(e *EventType) { e.Category = "" }, "REQUIRED category"},
+		{"control character", func(e *EventType) { e.Description = "\x00" }, "INVALID description"},
+		{"long description", func(e *EventType) { e.Description = long }, "TOO_LONG description"},
+		{"script as a link", func(e *EventType) { link := "javascript:alert(1)"; e.Documentation = &link }, "INVALID_URL documentation"},
+		{"large schema", func(e *EventType) { e.Schema = make([]byte, MaxEventTypeJSON+1) }, "TOO_LONG schema"},
+		{"large example", func(e *EventType) { e.Example = make([]byte, MaxEventTypeJSON+1) }, "TOO_LONG example"},
+	} {
+		link := "https://example.com/docs#here"
+		e := &EventType{Name: "webhooks.made", Title: "A title", Category: "test", Documentation: &link, Example: []byte("{}")}
+		test.make(e)
+		var got []string
+		for _, mistake := range e.Validate() {
+			got = append(got, string(mistake.Code)+" "+strings.Join(mistake.Field, "."))
+		}
+		if strings.Join(got, "; ") != test.want {
+			t.Errorf("%s: %v, want %s", test.mistake, got, test.want)
+		}
+	}
+}
+
+func TestDefaultsOfEventTypes(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][2]string{
+		"job.status":     {"Job status", "job"},
+		"ROUTE_CREATED":  {"Route created", "route"},
+		"Payout.created": {"Payout created", "payout"},
+		"ping":           {"Ping", "ping"},
+		".hidden":        {"Hidden", ".hidden"},
+		"...":            {"...", "..."},
+	} {
+		if got := [2]string{DefaultTitle(name), DefaultCategory(name)}; got != want {
+			t.Errorf("title and category of %s: %q, want %q", name, got, want)
+		}
+	}
+}
