@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/hookql/hookql/internal/webhook"
@@ -45,6 +46,23 @@ func (e *Engine) prepare(w *webhook.Webhook, m *Message, at time.Time) (*request
 		return nil, err
 	}
 	return newRequest(w, m, u, at, e.userAgent())
+}
+
+// Preview makes the request that would carry a payload to w now, marked as a
+// test, with what its signature is made over. Nothing is sent. The error is a
+// *webhook.Error.
+func (e *Engine) Preview(w *webhook.Webhook, p Payload) (r webhook.Request, signed string, err error) {
+	now := webhook.Now()
+	m := &Message{ID: webhook.NewID(webhook.TestPrefix), EventName: p.EventName, Timestamp: now, Data: p.Data}
+	made, err := e.prepare(w, m, now)
+	if err != nil {
+		return r, "", err
+	}
+	content := string(made.Body)
+	if w.Method == webhook.MethodGet {
+		content = made.url.RawQuery
+	}
+	return made.Request, m.ID + "." + strconv.FormatInt(now.Unix(), 10) + "." + content, nil
 }
 
 func (e *Engine) userAgent() string {

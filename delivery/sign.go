@@ -38,7 +38,11 @@ func sign(scheme webhook.Signing, secret webhook.Secret, message []byte) string 
 		return "v1a," + base64.StdEncoding.EncodeToString(ed25519.Sign(key, message))
 	}
 	key, _ := secret.Key()
+	return "v1," + base64.StdEncoding.EncodeToString(hmacSHA256(key, message))
+}
+
+func hmacSHA256(key, message []byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(message)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	return mac.Sum(nil)
 }

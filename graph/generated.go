@@ -107,6 +107,11 @@ type ComplexityRoot struct {
 		UserErrors         func(childComplexity int) int
 	}
 
+	DeliveryPreview struct {
+		Request       func(childComplexity int) int
+		SignedContent func(childComplexity int) int
+	}
+
 	EventType struct {
 		ArchivedAt    func(childComplexity int) int
 		Category      func(childComplexity int) int
@@ -179,17 +184,19 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		EventType   func(childComplexity int, name string) int
-		EventTypes  func(childComplexity int, category *string, includeArchived *bool) int
-		Node        func(childComplexity int, id string) int
-		Nodes       func(childComplexity int, ids []string) int
-		TestRun     func(childComplexity int, id string) int
-		Viewer      func(childComplexity int) int
-		Webhook     func(childComplexity int, id string) int
-		WebhookPage func(childComplexity int, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) int
-		Webhooks    func(childComplexity int, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) int
-		Workspace   func(childComplexity int, id *string) int
-		Workspaces  func(childComplexity int, first *int, after *string, last *int, before *string) int
+		EventType       func(childComplexity int, name string) int
+		EventTypes      func(childComplexity int, category *string, includeArchived *bool) int
+		Node            func(childComplexity int, id string) int
+		Nodes           func(childComplexity int, ids []string) int
+		PreviewDelivery func(childComplexity int, input PreviewDeliveryInput) int
+		TestRun         func(childComplexity int, id string) int
+		VerifySignature func(childComplexity int, input VerifySignatureInput) int
+		Viewer          func(childComplexity int) int
+		Webhook         func(childComplexity int, id string) int
+		WebhookPage     func(childComplexity int, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) int
+		Webhooks        func(childComplexity int, first *int, after *string, last *int, before *string, filter *WebhookFilter, orderBy *WebhookOrder) int
+		Workspace       func(childComplexity int, id *string) int
+		Workspaces      func(childComplexity int, first *int, after *string, last *int, before *string) int
 	}
 
 	ReplaceWebhookPayload struct {
@@ -220,6 +227,11 @@ type ComplexityRoot struct {
 		Secret     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 		Webhook    func(childComplexity int) int
+	}
+
+	SignatureVerdict struct {
+		Message func(childComplexity int) int
+		Valid   func(childComplexity int) int
 	}
 
 	TestExchange struct {
@@ -448,6 +460,8 @@ type QueryResolver interface {
 	WebhookPage(ctx context.Context, page *int, pageSize *int, filter *WebhookFilter, orderBy *WebhookOrder) (*WebhookPage, error)
 	EventTypes(ctx context.Context, category *string, includeArchived *bool) ([]*webhook.EventType, error)
 	EventType(ctx context.Context, name string) (*webhook.EventType, error)
+	PreviewDelivery(ctx context.Context, input PreviewDeliveryInput) (*DeliveryPreview, error)
+	VerifySignature(ctx context.Context, input VerifySignatureInput) (*SignatureVerdict, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
 }
 type TestResultResolver interface {
@@ -688,6 +702,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.DeleteWorkspacePayload.UserErrors(childComplexity), true
+
+	case "DeliveryPreview.request":
+		if e.ComplexityRoot.DeliveryPreview.Request == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryPreview.Request(childComplexity), true
+	case "DeliveryPreview.signedContent":
+		if e.ComplexityRoot.DeliveryPreview.SignedContent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeliveryPreview.SignedContent(childComplexity), true
 
 	case "EventType.archivedAt":
 		if e.ComplexityRoot.EventType.ArchivedAt == nil {
@@ -1116,6 +1143,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Nodes(childComplexity, args["ids"].([]string)), true
+	case "Query.previewDelivery":
+		if e.ComplexityRoot.Query.PreviewDelivery == nil {
+			break
+		}
+
+		args, err := ec.field_Query_previewDelivery_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.PreviewDelivery(childComplexity, args["input"].(PreviewDeliveryInput)), true
 	case "Query.testRun":
 		if e.ComplexityRoot.Query.TestRun == nil {
 			break
@@ -1127,6 +1165,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.TestRun(childComplexity, args["id"].(string)), true
+	case "Query.verifySignature":
+		if e.ComplexityRoot.Query.VerifySignature == nil {
+			break
+		}
+
+		args, err := ec.field_Query_verifySignature_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.VerifySignature(childComplexity, args["input"].(VerifySignatureInput)), true
 	case "Query.viewer":
 		if e.ComplexityRoot.Query.Viewer == nil {
 			break
@@ -1283,6 +1332,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RotateWebhookSecretPayload.Webhook(childComplexity), true
+
+	case "SignatureVerdict.message":
+		if e.ComplexityRoot.SignatureVerdict.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignatureVerdict.Message(childComplexity), true
+	case "SignatureVerdict.valid":
+		if e.ComplexityRoot.SignatureVerdict.Valid == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SignatureVerdict.Valid(childComplexity), true
 
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
@@ -2043,6 +2105,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDeleteWebhookInput,
 		ec.unmarshalInputDeleteWorkspaceInput,
 		ec.unmarshalInputHttpHeaderInput,
+		ec.unmarshalInputPreviewDeliveryInput,
 		ec.unmarshalInputReplaceWebhookInput,
 		ec.unmarshalInputRestoreEventTypeInput,
 		ec.unmarshalInputRetryPolicyInput,
@@ -2055,6 +2118,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputUpdateEventTypeInput,
 		ec.unmarshalInputUpdateWebhookInput,
 		ec.unmarshalInputUpdateWorkspaceInput,
+		ec.unmarshalInputVerifySignatureInput,
 		ec.unmarshalInputWebhookFilter,
 		ec.unmarshalInputWebhookOrder,
 	)
@@ -2266,6 +2330,18 @@ type Query {
     """The name, such as ` + "`" + `job.status` + "`" + `."""
     name: String!
   ): EventType
+
+  """The exact request that would be sent now, signed under a message id that begins with ` + "`" + `test_` + "`" + `, and not sent."""
+  previewDelivery(
+    """What to build."""
+    input: PreviewDeliveryInput!
+  ): DeliveryPreview @hasScope(scope: WEBHOOKS_TEST)
+
+  """Explains whether a received request carries a valid signature, and if not, why not."""
+  verifySignature(
+    """The request as it was received."""
+    input: VerifySignatureInput!
+  ): SignatureVerdict @hasScope(scope: WEBHOOKS_READ)
 
   """One test run."""
   testRun(
@@ -3486,6 +3562,44 @@ type TestRunEdge {
   """The test run."""
   node: TestRun!
 }
+
+# ---------------------------------------------------------------- help for receivers
+
+"""A request to build."""
+input PreviewDeliveryInput {
+  """The webhook or endpoint."""
+  target: TestTarget!
+  """The event type, one that the target subscribes to."""
+  eventName: String!
+  """The data. The event type's example when omitted."""
+  data: JSON
+}
+
+"""A request that was built, and not sent."""
+type DeliveryPreview {
+  """The request, with a valid signature."""
+  request: HttpRequest!
+  """The text that was signed: message id, timestamp and body (of a GET the raw query), with dots between."""
+  signedContent: String!
+}
+
+"""A request that a receiver got."""
+input VerifySignatureInput {
+  """The webhook's id or uid."""
+  webhookId: ID!
+  """The headers; ` + "`" + `webhook-id` + "`" + `, ` + "`" + `webhook-timestamp` + "`" + ` and ` + "`" + `webhook-signature` + "`" + ` are enough."""
+  headers: [HttpHeaderInput!]!
+  """The body, byte for byte; of a GET the raw query, without the ` + "`" + `?` + "`" + `."""
+  body: String!
+}
+
+"""Whether a request carries a valid signature."""
+type SignatureVerdict {
+  """Whether it does, and came in time."""
+  valid: Boolean!
+  """Why, or why not, in one sentence that says what to mend."""
+  message: String!
+}
 `, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
@@ -3612,6 +3726,16 @@ func (ec *executionContext) childFields_DeleteWorkspacePayload(ctx context.Conte
 		return ec.fieldContext_DeleteWorkspacePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteWorkspacePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeliveryPreview(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "request":
+		return ec.fieldContext_DeliveryPreview_request(ctx, field)
+	case "signedContent":
+		return ec.fieldContext_DeliveryPreview_signedContent(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeliveryPreview", field.Name)
 }
 
 func (ec *executionContext) childFields_EventType(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3778,6 +3902,16 @@ func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.C
 		return ec.fieldContext_RotateWebhookSecretPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SignatureVerdict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "valid":
+		return ec.fieldContext_SignatureVerdict_valid(ctx, field)
+	case "message":
+		return ec.fieldContext_SignatureVerdict_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SignatureVerdict", field.Name)
 }
 
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4558,6 +4692,20 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_previewDelivery_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PreviewDeliveryInput, error) {
+			return ec.unmarshalNPreviewDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPreviewDeliveryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_testRun_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4569,6 +4717,20 @@ func (ec *executionContext) field_Query_testRun_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_verifySignature_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (VerifySignatureInput, error) {
+			return ec.unmarshalNVerifySignatureInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerifySignatureInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
 	return args, nil
 }
 
@@ -5782,6 +5944,61 @@ func (ec *executionContext) fieldContext_DeleteWorkspacePayload_userErrors(_ con
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _DeliveryPreview_request(ctx context.Context, field graphql.CollectedField, obj *DeliveryPreview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeliveryPreview_request(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Request, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *HTTPRequest) graphql.Marshaler {
+			return ec.marshalNHttpRequest2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPRequest(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeliveryPreview_request(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeliveryPreview",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HttpRequest(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeliveryPreview_signedContent(ctx context.Context, field graphql.CollectedField, obj *DeliveryPreview) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeliveryPreview_signedContent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SignedContent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeliveryPreview_signedContent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeliveryPreview", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _EventType_id(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
@@ -8037,6 +8254,130 @@ func (ec *executionContext) fieldContext_Query_eventType(ctx context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_previewDelivery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_previewDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().PreviewDelivery(ctx, fc.Args["input"].(PreviewDeliveryInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_TEST")
+				if err != nil {
+					var zeroVal *DeliveryPreview
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *DeliveryPreview
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *DeliveryPreview) graphql.Marshaler {
+			return ec.marshalODeliveryPreview2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryPreview(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_previewDelivery(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeliveryPreview(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_previewDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_verifySignature(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_verifySignature(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().VerifySignature(ctx, fc.Args["input"].(VerifySignatureInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *SignatureVerdict
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *SignatureVerdict
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *SignatureVerdict) graphql.Marshaler {
+			return ec.marshalOSignatureVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSignatureVerdict(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_verifySignature(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SignatureVerdict(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_verifySignature_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_testRun(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8590,6 +8931,52 @@ func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_userErrors(_
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _SignatureVerdict_valid(ctx context.Context, field graphql.CollectedField, obj *SignatureVerdict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignatureVerdict_valid(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Valid, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignatureVerdict_valid(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignatureVerdict", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _SignatureVerdict_message(ctx context.Context, field graphql.CollectedField, obj *SignatureVerdict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SignatureVerdict_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SignatureVerdict_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SignatureVerdict", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
@@ -13310,6 +13697,50 @@ func (ec *executionContext) unmarshalInputHttpHeaderInput(ctx context.Context, o
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPreviewDeliveryInput(ctx context.Context, obj any) (PreviewDeliveryInput, error) {
+	var it PreviewDeliveryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"target", "eventName", "data"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "target":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("target"))
+			data, err := ec.unmarshalNTestTarget2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestTarget(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Target = data
+		case "eventName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventName = data
+		case "data":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Data = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Context, obj any) (ReplaceWebhookInput, error) {
 	var it ReplaceWebhookInput
 	if obj == nil {
@@ -14150,6 +14581,50 @@ func (ec *executionContext) unmarshalInputUpdateWorkspaceInput(ctx context.Conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputVerifySignatureInput(ctx context.Context, obj any) (VerifySignatureInput, error) {
+	var it VerifySignatureInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"webhookId", "headers", "body"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "webhookId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("webhookId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WebhookID = data
+		case "headers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("headers"))
+			data, err := ec.unmarshalNHttpHeaderInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Headers = data
+		case "body":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("body"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Body = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputWebhookFilter(ctx context.Context, obj any) (WebhookFilter, error) {
 	var it WebhookFilter
 	if obj == nil {
@@ -14752,6 +15227,49 @@ func (ec *executionContext) _DeleteWorkspacePayload(ctx context.Context, sel ast
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteWorkspacePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var deliveryPreviewImplementors = []string{"DeliveryPreview"}
+
+func (ec *executionContext) _DeliveryPreview(ctx context.Context, sel ast.SelectionSet, obj *DeliveryPreview) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deliveryPreviewImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeliveryPreview")
+		case "request":
+			out.Values[i] = ec._DeliveryPreview_request(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "signedContent":
+			out.Values[i] = ec._DeliveryPreview_signedContent(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -15733,6 +16251,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "previewDelivery":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_previewDelivery(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "verifySignature":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_verifySignature(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "testRun":
 			field := field
 
@@ -16006,6 +16568,49 @@ func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel
 			}
 		case "userErrors":
 			out.Values[i] = ec._RotateWebhookSecretPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var signatureVerdictImplementors = []string{"SignatureVerdict"}
+
+func (ec *executionContext) _SignatureVerdict(ctx context.Context, sel ast.SelectionSet, obj *SignatureVerdict) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, signatureVerdictImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SignatureVerdict")
+		case "valid":
+			out.Values[i] = ec._SignatureVerdict_valid(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._SignatureVerdict_message(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -18532,6 +19137,20 @@ func (ec *executionContext) marshalNHttpHeader2ᚖgithubᚗcomᚋhookqlᚋhookql
 	return ec._HttpHeader(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNHttpHeaderInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInputᚄ(ctx context.Context, v any) ([]*HTTPHeaderInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*HTTPHeaderInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNHttpHeaderInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
 func (ec *executionContext) unmarshalNHttpHeaderInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInput(ctx context.Context, v any) (*HTTPHeaderInput, error) {
 	res, err := ec.unmarshalInputHttpHeaderInput(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
@@ -18672,6 +19291,11 @@ func (ec *executionContext) marshalNPayloadFormat2githubᚗcomᚋhookqlᚋhookql
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNPreviewDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPreviewDeliveryInput(ctx context.Context, v any) (PreviewDeliveryInput, error) {
+	res, err := ec.unmarshalInputPreviewDeliveryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx context.Context, v any) (ReplaceWebhookInput, error) {
@@ -19041,6 +19665,11 @@ func (ec *executionContext) marshalNUserErrorCode2githubᚗcomᚋhookqlᚋhookql
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNVerifySignatureInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerifySignatureInput(ctx context.Context, v any) (VerifySignatureInput, error) {
+	res, err := ec.unmarshalInputVerifySignatureInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNWebhook2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhookᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Webhook) graphql.Marshaler {
@@ -19451,6 +20080,13 @@ func (ec *executionContext) marshalODeliveryMethod2ᚖgithubᚗcomᚋhookqlᚋho
 	return res
 }
 
+func (ec *executionContext) marshalODeliveryPreview2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryPreview(ctx context.Context, sel ast.SelectionSet, v *DeliveryPreview) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeliveryPreview(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOEventType2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.EventType) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -19694,6 +20330,13 @@ func (ec *executionContext) marshalORotateWebhookSecretPayload2ᚖgithubᚗcom�
 		return graphql.Null
 	}
 	return ec._RotateWebhookSecretPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSignatureVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSignatureVerdict(ctx context.Context, sel ast.SelectionSet, v *SignatureVerdict) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SignatureVerdict(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOSigningScheme2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (*webhook.Signing, error) {

@@ -193,6 +193,14 @@ type DeleteWorkspacePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A request that was built, and not sent.
+type DeliveryPreview struct {
+	// The request, with a valid signature.
+	Request *HTTPRequest `json:"request"`
+	// The text that was signed: message id, timestamp and body (of a GET the raw query), with dots between.
+	SignedContent string `json:"signedContent"`
+}
+
 // One HTTP header.
 type HTTPHeaderInput struct {
 	// The name. Hop-by-hop headers and those that the service sets are refused.
@@ -265,6 +273,16 @@ type PageInfo struct {
 	StartCursor *string `json:"startCursor,omitempty"`
 	// The cursor of the last item.
 	EndCursor *string `json:"endCursor,omitempty"`
+}
+
+// A request to build.
+type PreviewDeliveryInput struct {
+	// The webhook or endpoint.
+	Target *TestTarget `json:"target"`
+	// The event type, one that the target subscribes to.
+	EventName string `json:"eventName"`
+	// The data. The event type's example when omitted.
+	Data graphql.Omittable[json.RawMessage] `json:"data,omitempty"`
 }
 
 // Everything that can be read. All root lookups by id answer `null` for an object that is absent or not yours.
@@ -385,6 +403,14 @@ type RotateWebhookSecretPayload struct {
 	Secret *string `json:"secret,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Whether a request carries a valid signature.
+type SignatureVerdict struct {
+	// Whether it does, and came in time.
+	Valid bool `json:"valid"`
+	// Why, or why not, in one sentence that says what to mend.
+	Message string `json:"message"`
 }
 
 // An endpoint that is not registered.
@@ -614,6 +640,16 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
+}
+
+// A request that a receiver got.
+type VerifySignatureInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// The headers; `webhook-id`, `webhook-timestamp` and `webhook-signature` are enough.
+	Headers []*HTTPHeaderInput `json:"headers"`
+	// The body, byte for byte; of a GET the raw query, without the `?`.
+	Body string `json:"body"`
 }
 
 // The caller.

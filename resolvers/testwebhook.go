@@ -32,7 +32,11 @@ func (r mutationResolver) TestWebhook(ctx context.Context, input graph.TestWebho
 }
 
 func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebhookInput) (*webhook.TestRun, error) {
-	w, err := r.target(ctx, input)
+	w, err := r.target(ctx, input.Target)
+	if err == nil && w.ID == "" && or(input.Activate, false) {
+		err = webhook.NewError(webhook.Invalid,
+			"Only a registered webhook can be switched on. Leave `activate` out, or test a `webhookId`.", "activate")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,18 +84,14 @@ func (r *Resolver) activate(ctx context.Context, tested *webhook.Webhook) error 
 
 // target is the webhook to test: one that is registered, or one made of an
 // endpoint for this run alone.
-func (r *Resolver) target(ctx context.Context, input graph.TestWebhookInput) (*webhook.Webhook, error) {
+func (r *Resolver) target(ctx context.Context, input *graph.TestTarget) (*webhook.Webhook, error) {
 	workspaceID, err := workspace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if endpoint := input.Target.Endpoint.Value(); endpoint != nil {
-		if input.Target.WebhookID.Value() != nil {
+	if endpoint := input.Endpoint.Value(); endpoint != nil {
+		if input.WebhookID.Value() != nil {
 			return nil, errTarget()
-		}
-		if or(input.Activate, false) {
-			return nil, webhook.NewError(webhook.Invalid,
-				"Only a registered webhook can be switched on. Leave `activate` out, or test a `webhookId`.", "activate")
 		}
 		catalogue, err := loadersOf(ctx).catalogue()
 		if err != nil {
@@ -100,7 +100,7 @@ func (r *Resolver) target(ctx context.Context, input graph.TestWebhookInput) (*w
 		w, errs := newEndpoint(workspaceID, endpoint)
 		return w, below(r.check(catalogue, w, &webhook.Webhook{}, errs), "target", "endpoint")
 	}
-	id := or(input.Target.WebhookID, "")
+	id := or(input.WebhookID, "")
 	if id == "" {
 		return nil, errTarget()
 	}

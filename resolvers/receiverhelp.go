@@ -1,0 +1,96 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/hookql/hookql/delivery"
+	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// PreviewDelivery builds the request that a webhook would get, and sends nothing.
+func (r queryResolver) PreviewDelivery(ctx context.Context, input graph.PreviewDeliveryInput) (*graph.DeliveryPreview, error) {
+	w, err := r.target(ctx, input.Target)
+	if err != nil {
+		return nil, err
+	}
+	test := graph.TestWebhookInput{EventNames: graphql.OmittableOf([]string{input.EventName})}
+	if data := input.Data.Value(); data != nil {
+		test.Payloads = graphql.OmittableOf([]*graph.TestPayloadInput{{EventName: input.EventName, Data: data}})
+	}
+	payloads, err := r.payloads(ctx, w, test)
+	if err != nil {
+		return nil, err
+	}
+	request, signed, err := r.Engine.Preview(w, payloads[0])
+	if err != nil {
+		return nil, err
+	}
+	shown := testExchange(1, &webhook.Exchange{Request: request}, func(context.Context) (webhook.Bodies, error) {
+		return webhook.Bodies{Request: request.Body}, nil
+	})
+	return &graph.DeliveryPreview{Request: shown.Request, SignedContent: signed}, nil
+}
+
+// VerifySignature explains the signature of a request that somebody received.
+func (r queryResolver) VerifySignature(ctx context.Context, input graph.VerifySignatureInput) (*graph.SignatureVerdict, error) {
+	workspaceID, err := workspace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w, err := r.DB.Webhook(ctx, workspaceID, input.WebhookID)
+	if errors.Is(err, webhook.NotFound) {
+		return nil, noWebhook(input.WebhookID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	received := &delivery.Received{Content: []byte(input.Body)}
+	for _, h := range input.Headers {
+		received.Headers = append(received.Headers, webhook.Header{Name: h.Name, Value: or(h.Value, "")})
+	}
+	verdict := &graph.SignatureVerdict{}
+	verdict.Valid, verdict.Message, err = delivery.Explain(w, received, webhook.Now(), func() (delivery.Suspects, error) {
+		return r.suspects(ctx, workspaceID, received.MessageID())
+	})
+	return verdict, err
+}
+
+// maxSuspects is how many of a workspace's webhooks are tried.
+const maxSuspects = 100
+
+// suspects are what a signature that does not fit may have been made with.
+func (r queryResolver) suspects(ctx context.Context, workspaceID, messageID string) (s delivery.Suspects, err error) {
+	slice, err := r.DB.Webhooks(ctx, workspaceID, webhook.Filter{}, webhook.Order{By: webhook.OrderByCreatedAt}, webhook.Page{Limit: maxSuspects})
+	if err != nil {
+		return s, err
+	}
+	s.Others = slice.Items
+	s.Sent, err = r.sent(ctx, workspaceID, messageID)
+	return s, err
+}
+
+// sent is the content of the last request of a test, nil where there is none.
+func (r queryResolver) sent(ctx context.Context, workspaceID, messageID string) ([]byte, error) {
+	exchanges, err := r.DB.TestExchanges(ctx, workspaceID, []string{messageID})
+	if err != nil || len(exchanges[messageID]) == 0 {
+		return nil, err
+	}
+	last := exchanges[messageID][len(exchanges[messageID])-1].Request
+	if last.Method == string(webhook.MethodGet) {
+		u, err := url.Parse(last.URL)
+		if err != nil {
+			return nil, nil // it was never sent
+		}
+		return []byte(u.RawQuery), nil
+	}
+	bodies, err := r.DB.TestBodies(ctx, workspaceID, []string{messageID}, maxBodies)
+	if err != nil || len(bodies[messageID]) == 0 {
+		return nil, err
+	}
+	return bodies[messageID][len(bodies[messageID])-1].Request, nil
+}
