@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/webhooktest"
@@ -112,6 +113,7 @@ func TestRequestTime(t *testing.T) {
 	}
 	clients.Wait()
 	waitForWaiting(t, own, none)
+	b.api = NewHandler(&Resolver{DB: b.db, Engine: &delivery.Engine{}}, Options{})
 	var types struct{ EventTypes []struct{ Name string } }
 	b.must(t, `{ eventTypes { name } }`, nil, &types)
 	if len(types.EventTypes) == 0 {
