@@ -77,6 +77,11 @@ func TestMigrateTwice(t *testing.T) {
 	}
 }
 
+func TestMigrateSideBySide(t *testing.T) {
+	t.Parallel()
+	db.MigrateSideBySide(t, pgtest.EmptyURL(t))
+}
+
 func TestMigrateTwoAtOnce(t *testing.T) {
 	t.Parallel()
 	empty := pgtest.EmptyURL(t)

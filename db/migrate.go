@@ -19,12 +19,20 @@ var migrations embed.FS
 // Processes that start together take turns under a session lock. Migrations
 // only go forward: what a release needs no more, a later one removes.
 func (d *DB) Migrate(ctx context.Context) (applied []int64, err error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("open the migrations: %w", err)
+	}
+	return d.migrate(ctx, files)
+}
+
+func (d *DB) migrate(ctx context.Context, files fs.FS) (applied []int64, err error) {
 	pool, err := connect(ctx, d.url, 0) // a migration may take as long as it needs
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, pool.Close()) }()
-	provider, err := migrator(pool)
+	provider, err := migrator(pool, files)
 	if err != nil {
 		return nil, err
 	}
@@ -45,11 +53,7 @@ func (d *DB) Migrate(ctx context.Context) (applied []int64, err error) {
 	return applied, nil
 }
 
-func migrator(pool *sqlx.DB) (*goose.Provider, error) {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("open the migrations: %w", err)
-	}
+func migrator(pool *sqlx.DB, files fs.FS) (*goose.Provider, error) {
 	// Look every second whether another process is done, for ten minutes at most.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
 	if err != nil {

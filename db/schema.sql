@@ -161,7 +161,7 @@ CREATE TABLE webhooks (
     CONSTRAINT webhooks_url_check CHECK ((length(url) <= 2048)),
     CONSTRAINT webhooks_version_check CHECK ((version >= 1))
 );
-CREATE INDEX webhooks_by_name ON public.webhooks USING btree (workspace_id, lower(name) COLLATE "C", id);
+CREATE INDEX webhooks_by_name ON public.webhooks USING btree (workspace_id, lower((name COLLATE "C")), id);
 CREATE INDEX webhooks_by_update ON public.webhooks USING btree (workspace_id, updated_at, id);
 CREATE INDEX webhooks_by_url ON public.webhooks USING hash (url);
 CREATE INDEX webhooks_newest ON public.webhooks USING btree (workspace_id, id);

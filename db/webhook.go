@@ -98,7 +98,7 @@ func webhooksOf(rows []webhookRow) []*webhook.Webhook {
 	return webhooks
 }
 
-// webhookState are the columns that change; id and workspace_id never do.
+// webhookState are all columns but those that say which webhook it is.
 const webhookState = `
 	uid,
 	name,

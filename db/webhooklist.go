@@ -11,7 +11,8 @@ import (
 )
 
 // webhookFilter are the conditions of a list, as filterArgs fills them in. The
-// status is worked out as webhook.Webhook.Status does.
+// status is worked out as webhook.Webhook.Status does. The collation "C" knows
+// the case of A to Z alone, and is the same in every database.
 const webhookFilter = `
 WHERE workspace_id = $1
 	AND ($2::text[] IS NULL OR events && $2)
@@ -22,9 +23,9 @@ WHERE workspace_id = $1
 	END = ANY($3))
 	AND ($4::text IS NULL OR resource_ids = '{}' OR $4 = ANY(resource_ids))
 	AND ($5::text IS NULL
-		OR strpos(lower(name), lower($5)) > 0
-		OR strpos(lower(uid), lower($5)) > 0
-		OR strpos(lower(url), lower($5)) > 0)`
+		OR strpos(lower(name COLLATE "C"), lower($5 COLLATE "C")) > 0
+		OR strpos(lower(uid COLLATE "C"), lower($5 COLLATE "C")) > 0
+		OR strpos(lower(url COLLATE "C"), lower($5 COLLATE "C")) > 0)`
 
 // filterArgs are the arguments of webhookFilter.
 func filterArgs(workspaceID string, f webhook.Filter) []any {
@@ -60,8 +61,8 @@ const (
 	AND (updated_at, id) > ($6::timestamptz, $7)
 	AND (updated_at, id) < ($8::timestamptz, $9)`
 	betweenNames = `
-	AND (lower(name) COLLATE "C", id) > (lower($6::text) COLLATE "C", $7)
-	AND (lower(name) COLLATE "C", id) < (lower($8::text) COLLATE "C", $9)`
+	AND (lower(name COLLATE "C"), id) > (lower($6::text COLLATE "C"), $7)
+	AND (lower(name COLLATE "C"), id) < (lower($8::text COLLATE "C"), $9)`
 )
 
 var listNewestWebhooks = newStatement("webhooks.list_newest", `
@@ -91,13 +92,13 @@ LIMIT $10 OFFSET $11`)
 var listWebhooksByLastName = newStatement("webhooks.list_by_last_name", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenNames+`
-ORDER BY lower(name) COLLATE "C" DESC, id DESC
+ORDER BY lower(name COLLATE "C") DESC, id DESC
 LIMIT $10 OFFSET $11`)
 
 var listWebhooksByFirstName = newStatement("webhooks.list_by_first_name", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenNames+`
-ORDER BY lower(name) COLLATE "C", id
+ORDER BY lower(name COLLATE "C"), id
 LIMIT $10 OFFSET $11`)
 
 // webhookList is how a list in one order is read: by which statement from

@@ -3126,7 +3126,7 @@ input WebhookFilter {
   status: [WebhookStatus!]
   """Is limited to this resource, or has no limit."""
   resourceId: String
-  """The name, uid or URL contains this text, at most 256 characters, whatever the case."""
+  """The name, uid or URL contains this text, at most 256 characters, whatever the case of A to Z."""
   search: String
 }
 
@@ -3144,7 +3144,7 @@ enum WebhookOrderField {
   CREATED_AT
   """When it last changed."""
   UPDATED_AT
-  """Its name, whatever the case."""
+  """Its name, by characters, whatever the case of A to Z."""
   NAME
 }
 

@@ -690,7 +690,7 @@ type WebhookFilter struct {
 	Status graphql.Omittable[[]webhook.Status] `json:"status,omitempty"`
 	// Is limited to this resource, or has no limit.
 	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
-	// The name, uid or URL contains this text, at most 256 characters, whatever the case.
+	// The name, uid or URL contains this text, at most 256 characters, whatever the case of A to Z.
 	Search graphql.Omittable[*string] `json:"search,omitempty"`
 }
 

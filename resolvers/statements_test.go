@@ -24,7 +24,7 @@ fragment Card on Webhook {
 }`
 
 // TestListTakesAConstantNumberOfStatements reads the dashboard of 1 webhook
-// and of 20, through nodes and through edges: the number of statements is the
+// and of 20, through nodes, through edges and by page number: the number of statements is the
 // same, and so are the statements.
 func TestListTakesAConstantNumberOfStatements(t *testing.T) {
 	t.Parallel()
@@ -45,10 +45,14 @@ func TestListTakesAConstantNumberOfStatements(t *testing.T) {
 		"webhooks.list_by_id",
 		"webhooks.list_newest",
 	}
-	for _, through := range []string{"nodes { ...Card }", "edges { node { ...Card } }"} {
+	for _, through := range []string{
+		"webhooks(first: $first) { totalCount nodes { ...Card } }",
+		"webhooks(first: $first) { totalCount edges { node { ...Card } } }",
+		"webhooks: webhookPage(pageSize: $first) { totalCount: count results { ...Card } }",
+	} {
 		for _, first := range []int{1, 20} {
 			var got struct{ Webhooks struct{ TotalCount int } }
-			statements := b.must(t, dashboard+`query($first: Int) { webhooks(first: $first) { totalCount `+through+` } }`,
+			statements := b.must(t, dashboard+`query($first: Int) { `+through+` }`,
 				map[string]any{"first": first}, &got)
 			slices.Sort(statements)
 			if diff := cmp.Diff(want, statements); diff != "" || got.Webhooks.TotalCount != 20 {
@@ -64,6 +68,29 @@ func TestCountOnlyWhenAsked(t *testing.T) {
 	statements := b.must(t, `{ webhooks { nodes { id } } }`, nil, nil)
 	if diff := cmp.Diff([]string{"webhooks.list_newest"}, statements); diff != "" {
 		t.Errorf("statements (-want +got):\n%s", diff)
+	}
+}
+
+// TestMutationsTakeFewStatements counts those of each mutation of a webhook.
+func TestMutationsTakeFewStatements(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.register(t)
+	for _, c := range []struct {
+		document string
+		want     []string
+	}{
+		{`mutation { updateWebhook(input: {id: "w", name: "new"}) { webhook { name } } }`, []string{"event_types.list", "webhooks.lock", "webhooks.update"}},
+		{`mutation { updateWebhook(input: {id: "w", name: "new"}) { webhook { name } } }`, []string{"event_types.list", "webhooks.lock"}},
+		{`mutation { rotateWebhookSecret(input: {id: "w"}) { secret } }`, []string{"webhooks.lock", "webhooks.update"}},
+		{`mutation { replaceWebhook(input: {id: "w", url: "https://example.com", events: ["*"]}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.update"}},
+		{`mutation { replaceWebhook(input: {id: "x", url: "https://example.com", events: ["*"], createIfMissing: true}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.insert"}},
+		{`mutation { createWebhook(input: {url: "https://example.com", events: ["*"]}) { secret } }`, []string{"event_types.list", "webhooks.insert"}},
+		{`mutation { deleteWebhook(input: {id: "w"}) { deletedWebhookId } }`, []string{"webhooks.lock", "webhooks.delete"}},
+	} {
+		if diff := cmp.Diff(c.want, b.must(t, c.document, nil, nil)); diff != "" {
+			t.Errorf("%s (-want +got statements):\n%s", c.document, diff)
+		}
 	}
 }
 

@@ -288,9 +288,10 @@ func noWebhook(idOrUID string, path ...string) *webhook.Error {
 }
 
 // check finds every mistake in a webhook, in addition to those found already,
-// and then drops repeated events and resources. What the network's rules and the catalogue
-// say is asked only of what was not there before: rules that became stricter
-// keep nobody from changing the rest, or from switching the webhook off.
+// and then drops repeated events and resources. What the network's rules and
+// the catalogue say is asked only of what was not there before: rules that
+// became stricter keep nobody from changing the rest, or from switching the
+// webhook off. It reads nothing from the database.
 func (r *Resolver) check(catalogue []*webhook.EventType, w, before *webhook.Webhook, errs webhook.Errors) error {
 	if w.URL != before.URL || w.URL == "" {
 		_, err := r.Engine.Client.Policy.CheckURL(w.URL)

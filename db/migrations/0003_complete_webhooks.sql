@@ -19,9 +19,9 @@ ALTER TABLE webhooks
     ADD CONSTRAINT webhooks_signing_check CHECK (signing IN ('STANDARD_WEBHOOKS', 'STANDARD_WEBHOOKS_ED25519', 'NONE'));
 
 -- One per order of the list; webhooks_newest is the third. Names are compared
--- by bytes, which no update of the system's collations changes.
+-- by bytes, in small letters, which no update of the system's collations changes.
 CREATE INDEX webhooks_by_update ON webhooks (workspace_id, updated_at, id);
-CREATE INDEX webhooks_by_name ON webhooks (workspace_id, (lower(name) COLLATE "C"), id);
+CREATE INDEX webhooks_by_name ON webhooks (workspace_id, lower(name COLLATE "C"), id);
 
 -- For one webhook per URL. A hash: a URL can be too long for a B-tree.
 CREATE INDEX webhooks_by_url ON webhooks USING hash (url);

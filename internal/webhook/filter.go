@@ -11,7 +11,7 @@ type Filter struct {
 	Statuses []Status
 	// ResourceID: it is limited to this resource, or not limited.
 	ResourceID *string
-	// Search: its name, uid or URL contains this, whatever the case.
+	// Search: its name, uid or URL contains this, whatever the case of A to Z.
 	Search *string
 }
 
