@@ -20,14 +20,14 @@ const module = "github.com/hookql/hookql"
 // imports is who may import whom, our packages and others', tests aside. One
 // way: main → resolvers → {graph, db, delivery} → internal/webhook.
 var imports = map[string][]string{
-	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/config", "internal/graphiql", "internal/origin", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
+	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/origin", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
 	"db":                   {"internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
 	"delivery":             {"internal/webhook"},
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
-	"internal/catalogue":   {"internal/payload", "internal/webhook"},
+	"internal/catalogue":   {"internal/payload", "internal/webhook", "github.com/goccy/go-yaml"},
 	"internal/config":      {},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},

@@ -22,6 +22,7 @@ import (
 	"github.com/hookql/hookql/db/embedded"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
+	"github.com/hookql/hookql/internal/webhook"
 )
 
 const usage = `Usage: hookql [verb] [options]
@@ -29,6 +30,9 @@ const usage = `Usage: hookql [verb] [options]
 Verbs:
   serve     run the service (the default)
   migrate   bring the database's schema up to date and stop
+  apply     bring the catalogue of event types to what a file says:
+            hookql apply FILE [-diff] [-archive-missing]
+  export    print the catalogue as such a file: hookql export [-json]
   config    show every option, what is in force and who said so
   version   show the version
 
@@ -50,14 +54,16 @@ func main() {
 }
 
 // run is the program, as a function that tests can call. It returns the exit
-// code: 0, 1 for a fault, 78 for a configuration that has to be mended first.
+// code: 0, 1 for a fault, 78 for a configuration or file that has to be mended
+// first, 2 for a difference that was asked for.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	verb := "serve"
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		verb, args = args[0], args[1:]
 	}
+	file, args := cutCatalogueArgs(verb, args)
 	verbs := map[string]func(context.Context, config.Config, io.Writer, *slog.Logger) error{
-		"serve": serve, "migrate": migrate, "config": showConfig, "version": showVersion,
+		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "config": showConfig, "version": showVersion,
 	}
 	do, known := verbs[verb]
 	if !known {
@@ -75,12 +81,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	err = do(ctx, c, stdout, slog.New(slog.NewTextHandler(stderr, nil)))
 	var mend *embedded.ConfigError
+	var wrong fileMistake
+	var refused *webhook.Error
 	switch {
 	case err == nil, ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return 0 // done, or told to stop before it was ready
 	case errors.As(err, &mend):
 		fmt.Fprintln(stderr, mend.Message)
 		return config.ExitCode
+	case errors.As(err, &wrong), errors.As(err, &refused):
+		fmt.Fprintf(stderr, "hookql: %s\n", err)
+		return config.ExitCode
+	case errors.Is(err, errDiffers):
+		return differsCode
 	default:
 		fmt.Fprintf(stderr, "hookql: %s\n", err)
 		return 1

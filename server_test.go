@@ -60,8 +60,9 @@ func serveReceiver() {
 // TestScripts runs the scenarios of testdata/script. Besides testscript's own
 // commands they use
 //
-//	serve [VAR=VALUE...]     start HookQL; a database per scenario, or with
-//	                         embedded=1 its own PostgreSQL
+//	serve [VAR=VALUE...]     start HookQL; a database per scenario, whose URL
+//	                         is in $DATABASE_URL, or with embedded=1 its own
+//	                         PostgreSQL
 //	restart [-kill]          stop it, or kill it with -9, and start it again
 //	gql FILE [NAME=VALUE...] ["HEADER: VALUE"...]
 //	                         send a document; the answer is on stdout
@@ -144,6 +145,7 @@ func (s *scenario) serve(ts *testscript.TestScript, args []string) {
 		ts.Setenv("DATA", settings["HOOKQL_DATA_DIR"])
 	} else {
 		settings["DATABASE_URL"] = pgtest.URL(s.t)
+		ts.Setenv("DATABASE_URL", settings["DATABASE_URL"])
 	}
 	s.env = nil
 	for name, value := range settings {

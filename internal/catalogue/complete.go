@@ -27,6 +27,9 @@ func Complete(t *webhook.EventType, schemas *payload.Cache) error {
 	if err != nil {
 		return err
 	}
+	if string(t.Example) == "null" {
+		exampleErrs = webhook.Errors{webhook.NewError(webhook.Required, "An event's data cannot be null. Give an example that is not, and a schema that allows it.", "example")}
+	}
 	return append(append(t.Validate(), errs...), exampleErrs...).OrNil()
 }
 

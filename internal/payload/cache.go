@@ -10,7 +10,7 @@ import (
 )
 
 // cacheSize is how many bytes of schemas, as they are written, a Cache holds;
-// compiled they take about thirty times that.
+// compiled they take about fifty times that, and more where patterns are large.
 const cacheSize = 1 << 20
 
 // Cache keeps compiled schemas, so that each version of an event type is

@@ -26,7 +26,7 @@ var errNoExample = errors.New("no data was found that fits the schema")
 // schema can be satisfied, and not every one that can be is understood here:
 // then it is an error.
 func (s *Schema) Example() (json.RawMessage, error) {
-	m := maker{onPath: make(map[*jsonschema.Schema]bool)}
+	m := maker{efforts: s.efforts, onPath: make(map[*jsonschema.Schema]bool)}
 	v, ok := m.make([]*jsonschema.Schema{s.root}, 0)
 	if !ok || s.check(v) != nil {
 		return nil, errNoExample
@@ -36,8 +36,10 @@ func (s *Schema) Example() (json.RawMessage, error) {
 
 // maker makes one example.
 type maker struct {
-	steps int
-	depth int
+	efforts efforts
+	effort  int
+	steps   int
+	depth   int
 	// onPath are the schemas whose values are being made: one of them below
 	// itself is left out where it may be.
 	onPath map[*jsonschema.Schema]bool
@@ -47,8 +49,13 @@ type maker struct {
 // itself, what it refers to, and one alternative of each choice.
 type rules []*jsonschema.Schema
 
-func (r rules) fit(v any) bool {
-	return !slices.ContainsFunc(r, func(s *jsonschema.Schema) bool { return s.Validate(v) != nil })
+// fit says whether v fits all schemas; once that took too much work, nothing
+// does any more.
+func (m *maker) fit(r rules, v any) bool {
+	return !slices.ContainsFunc(r, func(s *jsonschema.Schema) bool {
+		m.effort += m.efforts.of(s, v)
+		return m.effort > maxEffort || s.Validate(v) != nil
+	})
 }
 
 // make makes a value that fits all schemas. Of values that must differ, nth
@@ -142,7 +149,7 @@ func (m *maker) settle(r rules, nth int) (any, bool) {
 	seen := 0
 	for _, v := range r.named() {
 		m.steps++
-		if !r.fit(v) {
+		if !m.fit(r, v) {
 			continue
 		}
 		if seen == nth {
@@ -151,7 +158,7 @@ func (m *maker) settle(r rules, nth int) (any, bool) {
 		seen++
 	}
 	for _, kind := range r.types() {
-		if v, ok := m.ofType(kind, r, nth); ok && r.fit(v) {
+		if v, ok := m.ofType(kind, r, nth); ok && m.fit(r, v) {
 			return v, true
 		}
 	}
@@ -186,9 +193,9 @@ func (m *maker) ofType(kind string, r rules, nth int) (any, bool) {
 	case "array":
 		return m.array(r)
 	case "string":
-		return r.text(nth)
+		return m.text(r, nth)
 	case "integer", "number":
-		return r.number(nth, kind == "integer")
+		return m.number(r, nth, kind == "integer")
 	case "boolean":
 		return nth == 0, nth < 2
 	default:

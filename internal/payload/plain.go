@@ -34,7 +34,7 @@ var formats = map[string]string{
 }
 
 // text makes a string, the nth of those that differ.
-func (r rules) text(nth int) (any, bool) {
+func (m *maker) text(r rules, nth int) (any, bool) {
 	least, most := 0, -1
 	s := "text"
 	if nth > 0 {
@@ -58,7 +58,7 @@ func (r rules) text(nth int) (any, bool) {
 	}
 	length := utf8.RuneCountInString(s)
 	switch {
-	case r.fit(s):
+	case m.fit(r, s):
 		return s, true
 	case least > 64<<10:
 		return nil, false
@@ -143,7 +143,7 @@ func firstRune(pairs []rune) rune {
 
 // number makes a number, the nth of those that differ: the first that fits
 // among the round ones and those around its bounds.
-func (r rules) number(nth int, whole bool) (any, bool) {
+func (m *maker) number(r rules, nth int, whole bool) (any, bool) {
 	step := r.step(whole)
 	var fitting []json.Number
 	for _, from := range r.anchors(step) {
@@ -151,7 +151,7 @@ func (r rules) number(nth int, whole bool) (any, bool) {
 			for _, sign := range []int64{1, -1} {
 				n := new(big.Rat).Add(from, new(big.Rat).Mul(step, big.NewRat(sign*i, 1)))
 				text, exact := numberText(n)
-				if !exact || slices.Contains(fitting, text) || !r.fit(text) {
+				if !exact || slices.Contains(fitting, text) || !m.fit(r, text) {
 					continue
 				}
 				if fitting = append(fitting, text); len(fitting) > nth {

@@ -17,7 +17,10 @@ import (
 )
 
 // Schema is a compiled JSON Schema. It is safe for concurrent use.
-type Schema struct{ root *jsonschema.Schema }
+type Schema struct {
+	root    *jsonschema.Schema
+	efforts efforts
+}
 
 // base is the address that a schema gets where it names none itself; messages
 // leave it out.
@@ -42,6 +45,9 @@ func Compile(text json.RawMessage) (*Schema, error) {
 	if where := wideNumber(doc, nil); where != nil {
 		return nil, webhook.NewError(webhook.Invalid, fmt.Sprintf("The number at `%s` has too many digits to be compared with.", pointer(where)))
 	}
+	if values, depth := measure(doc); values > maxValues || depth > maxNesting {
+		return nil, webhook.NewError(webhook.Invalid, fmt.Sprintf("A schema has at most 10,000 values, nested at most %d deep.", maxNesting))
+	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
@@ -53,7 +59,11 @@ func Compile(text json.RawMessage) (*Schema, error) {
 	if err != nil {
 		return nil, webhook.NewError(webhook.Invalid, compileMistake(err))
 	}
-	return &Schema{root}, nil
+	s := &Schema{root, newEfforts(root)}
+	if s.efforts[root][0] > maxEffort {
+		return nil, webhook.NewError(webhook.Invalid, "The schema refers to itself for the same value, or has so many alternatives in one another that nothing can be checked against it.")
+	}
+	return s, nil
 }
 
 // nowhere loads no schema: nothing is fetched, from no file and no server.
@@ -94,6 +104,10 @@ func (s *Schema) Check(data json.RawMessage) error {
 func (s *Schema) check(v any) error {
 	if where := wideNumber(v, nil); where != nil {
 		return webhook.NewError(webhook.PayloadMismatch, upperFirst(name(where, "the data"))+" has too many digits to be compared with the schema.")
+	}
+	if s.efforts.of(s.root, v) > maxEffort {
+		return webhook.NewError(webhook.PayloadMismatch, fmt.Sprintf(
+			"The data cannot be checked: they are nested more than %d deep, or too large for the alternatives of the schema. Send less, or nest it less.", maxNesting))
 	}
 	var broken *jsonschema.ValidationError
 	switch err := s.root.Validate(v); {

@@ -36,8 +36,13 @@ func TestCompileTellsMistakes(t *testing.T) {
 		`{"$ref": "#/$defs/nothing"}`:                                 "#/$defs/nothing",
 		`{"$schema": "http://json-schema.org/draft-07/schema#"}`:      "`$schema` can only be",
 		`{"properties": {"a": {"$schema": "https://example.com/a"}}}`: "outside this schema",
-		`{"maximum": 1e1000000}`:                                      "too many digits",
-		`{"maximum": ` + strings.Repeat("9", maxDigits+1) + `}`:       "too many digits",
+		`{"$ref": "#"}`: "refers to itself",
+		`{"anyOf": [{"$ref": "#/$defs/a"}], "$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}}`:               "refers to itself",
+		`{"items": ` + strings.Repeat(`{"items": `, maxNesting) + "{}" + strings.Repeat("}", maxNesting+1): "nested at most 32 deep",
+		`{"enum": [` + list("1", maxValues) + `]}`:                                                         "at most 10,000 values",
+		doubling(30, "$ref"):     "so many alternatives in one another",
+		`{"maximum": 1e1000000}`: "too many digits",
+		`{"maximum": ` + strings.Repeat("9", maxDigits+1) + `}`: "too many digits",
 	} {
 		_, err := Compile(json.RawMessage(text))
 		if !errors.Is(err, webhook.Invalid) || !strings.Contains(err.Error(), want) {
@@ -90,6 +95,53 @@ func TestCheckTellsTheMember(t *testing.T) {
 
 func list(item string, n int) string {
 	return strings.TrimSuffix(strings.Repeat(item+", ", n), ", ")
+}
+
+// doubling is a schema that is applied twice as often with each of n levels,
+// to the value itself or to its items.
+func doubling(n int, keyword string) string {
+	var defs strings.Builder
+	for i := range n {
+		next := fmt.Sprintf(`{"$ref": "#/$defs/a%d"}`, i+1)
+		if keyword == "items" {
+			next = `{"items": ` + next + `}`
+		}
+		fmt.Fprintf(&defs, `"a%d": {"anyOf": [%s, %s]}, `, i, next, next)
+	}
+	return fmt.Sprintf(`{"$ref": "#/$defs/a0", "$defs": {%s "a%d": {"const": 5}}}`, &defs, n)
+}
+
+// What would take years is refused; what only could is checked while the data
+// are small.
+func TestCheckTakesBoundedTime(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int) json.RawMessage {
+		return json.RawMessage(strings.Repeat("[", depth) + "5" + strings.Repeat("]", depth))
+	}
+	recursive := mustCompile(t, `{"oneOf": [
+		{"required": ["a"], "properties": {"child": {"$ref": "#"}}},
+		{"required": ["b"], "properties": {"child": {"$ref": "#"}}}
+	]}`)
+	const deep = 28
+	data := strings.Repeat(`{"a": 1, "child": `, deep) + `{"b": 1}` + strings.Repeat("}", deep)
+	for name, c := range map[string]struct {
+		schema *Schema
+		data   json.RawMessage
+		fits   bool
+	}{
+		"small data":          {mustCompile(t, doubling(12, "items")), nested(12), true},
+		"deep data":           {mustCompile(t, doubling(28, "items")), nested(28), false},
+		"a few levels":        {recursive, json.RawMessage(`{"a": 1, "child": {"a": 1, "child": {"b": 1}}}`), true},
+		"many levels":         {recursive, json.RawMessage(data), false},
+		"a plain deep schema": {mustCompile(t, `{"type": ["array", "integer"], "items": {"$ref": "#"}}`), nested(30), true},
+		"deeper than can be":  {mustCompile(t, `{}`), nested(40), false},
+		"many items":          {mustCompile(t, `{"items": {"enum": [5]}}`), json.RawMessage("[" + list("5", 50_000) + "]"), true},
+	} {
+		if err := c.schema.Check(c.data); (err == nil) != c.fits {
+			t.Errorf("%s: %v, want it to fit: %t", name, err, c.fits)
+		}
+		_, _ = c.schema.Example() // ends
+	}
 }
 
 func TestCacheCompilesOnceAndForgets(t *testing.T) {
