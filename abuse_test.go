@@ -145,7 +145,7 @@ func (a abuse) request(url string) (*http.Request, error) {
 // stay small, and none of which ends it.
 func TestAbuse(t *testing.T) {
 	t.Parallel()
-	env := append(os.Environ(), "HOOKQL_ADDR=127.0.0.1:0", "HOOKQL_DEV=true", "DATABASE_URL="+pgtest.URL(t))
+	env := append(os.Environ(), "HOOKQL_ADDR=127.0.0.1:0", "HOOKQL_DEV=true", "HOOKQL_MASTER_KEY="+pgtest.MasterKey.Text(), "DATABASE_URL="+pgtest.URL(t))
 	server, err := start(env, "hookql")
 	if err != nil {
 		t.Fatal(err)

@@ -20,22 +20,23 @@ const module = "github.com/hookql/hookql"
 // imports is who may import whom, our packages and others', tests aside. One
 // way: main → resolvers → {graph, db, delivery} → internal/webhook.
 var imports = map[string][]string{
-	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/origin", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
-	"db":                   {"internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
+	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
+	"db":                   {"internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
 	"delivery":             {"internal/webhook"},
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
 	"internal/catalogue":   {"internal/payload", "internal/webhook", "github.com/goccy/go-yaml"},
-	"internal/config":      {},
+	"internal/config":      {"internal/seal"},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/querycache":  {"github.com/hashicorp/golang-lru", "github.com/vektah/gqlparser"},
 	"internal/querylimit":  {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/origin":      {"internal/graphqlhttp"},
 	"internal/payload":     {"internal/webhook", "github.com/hashicorp/golang-lru", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
-	"internal/pgtest":      {"db", "db/embedded"},
+	"internal/pgtest":      {"db", "db/embedded", "internal/seal"},
+	"internal/seal":        {},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
 	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
@@ -166,7 +167,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 	installation := []string{
 		"Ping", "Migrate", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
-		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys",
+		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "CheckSealing", "RotateSealing",
 	}
 	for _, p := range packages(t) {
 		if p.name() != "db" {

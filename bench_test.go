@@ -22,6 +22,7 @@ import (
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/internal/seal"
 )
 
 // BenchmarkAbuse answers each request of the corpus and reports the worst: how
@@ -92,7 +93,7 @@ func cpuTime(b *testing.B) time.Duration {
 // 127.0.0.1:8080.
 func devHandler(b *testing.B) http.Handler {
 	b.Helper()
-	c := config.Config{Addr: "127.0.0.1:8080", Dev: true, DatabaseURL: pgtest.URL(b)}
+	c := config.Config{Addr: "127.0.0.1:8080", Dev: true, DatabaseURL: pgtest.URL(b), MasterKeys: []seal.Key{pgtest.MasterKey}}
 	log := slog.New(slog.DiscardHandler)
 	store, err := openStore(b.Context(), c, log)
 	if err != nil {
@@ -112,7 +113,7 @@ func devHandler(b *testing.B) http.Handler {
 // that the program ever had.
 func BenchmarkUnderAbuse(b *testing.B) {
 	const connections = 8
-	env := append(os.Environ(), "HOOKQL_ADDR=127.0.0.1:0", "HOOKQL_DEV=true", "DATABASE_URL="+pgtest.URL(b))
+	env := append(os.Environ(), "HOOKQL_ADDR=127.0.0.1:0", "HOOKQL_DEV=true", "HOOKQL_MASTER_KEY="+pgtest.MasterKey.Text(), "DATABASE_URL="+pgtest.URL(b))
 	server, err := start(env, "hookql")
 	if err != nil {
 		b.Fatal(err)

@@ -33,6 +33,8 @@ Verbs:
   apply     bring the catalogue of event types to what a file says:
             hookql apply FILE [-diff] [-archive-missing]
   export    print the catalogue as such a file: hookql export [-json]
+  keys rotate
+            seal the secrets with a new key, while others serve
   config    show every option, what is in force and who said so
   version   show the version
 
@@ -61,9 +63,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		verb, args = args[0], args[1:]
 	}
+	if verb == "keys" && len(args) > 0 {
+		verb, args = verb+" "+args[0], args[1:]
+	}
 	file, args := cutCatalogueArgs(verb, args)
 	verbs := map[string]func(context.Context, config.Config, io.Writer, *slog.Logger) error{
-		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "config": showConfig, "version": showVersion,
+		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "keys rotate": rotateKeys, "config": showConfig, "version": showVersion,
 	}
 	do, known := verbs[verb]
 	if !known {

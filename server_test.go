@@ -125,7 +125,7 @@ func (s *scenario) end() {
 }
 
 func (s *scenario) serve(ts *testscript.TestScript, args []string) {
-	settings := map[string]string{"HOOKQL_ADDR": "127.0.0.1:0", "HOOKQL_DEV": "true", "TMPDIR": os.TempDir(), "PATH": os.Getenv("PATH")}
+	settings := map[string]string{"HOOKQL_ADDR": "127.0.0.1:0", "HOOKQL_DEV": "true", "HOOKQL_MASTER_KEY": pgtest.MasterKey.Text(), "TMPDIR": os.TempDir(), "PATH": os.Getenv("PATH")}
 	embedded := false
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
@@ -142,10 +142,12 @@ func (s *scenario) serve(ts *testscript.TestScript, args []string) {
 		ts.Check(os.Chmod(dir, 0o755))
 		s.t.Cleanup(func() { _ = os.RemoveAll(dir) })
 		settings["HOOKQL_DATA_DIR"] = filepath.Join(dir, "data")
+		delete(settings, "HOOKQL_MASTER_KEY")
 		ts.Setenv("DATA", settings["HOOKQL_DATA_DIR"])
 	} else {
 		settings["DATABASE_URL"] = pgtest.URL(s.t)
 		ts.Setenv("DATABASE_URL", settings["DATABASE_URL"])
+		ts.Setenv("HOOKQL_MASTER_KEY", settings["HOOKQL_MASTER_KEY"])
 	}
 	s.env = nil
 	for name, value := range settings {

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/db/embedded"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
+	"github.com/hookql/hookql/internal/seal"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -41,12 +48,80 @@ func openStore(ctx context.Context, c config.Config, log *slog.Logger) (_ *store
 		}
 		url, s.gone = s.postgres.URL(), s.postgres.Done()
 	}
-	if s.DB, err = db.Open(ctx, url); err != nil {
+	masters, err := masterKeys(c, s)
+	if err != nil {
+		return nil, err
+	}
+	if s.DB, err = db.Open(ctx, url, masters...); err != nil {
 		return nil, err
 	}
 	s.UniqueURLs = c.UniqueURLs
-	s.applied, err = s.Migrate(ctx)
-	return s, err
+	if s.applied, err = s.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.CheckSealing(ctx); errors.Is(err, db.ErrMasterKey) {
+		return nil, &embedded.ConfigError{Message: "hookql: " + err.Error() + "; set HOOKQL_MASTER_KEY to the one they were sealed with, or put back the file " + masterKeyFile + " of the data directory"}
+	} else if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// masterKeyFile is where the master key is kept that nobody set.
+const masterKeyFile = "master.key"
+
+// masterKeys are those of the configuration, else the one in the data
+// directory, which is made where there is none. In production on a database
+// elsewhere it must be set: processes on other machines need the same one.
+func masterKeys(c config.Config, s *store) ([]seal.Key, error) {
+	dir := cmp.Or(c.DataDir, embedded.DefaultDir())
+	switch {
+	case len(c.MasterKeys) > 0:
+		return c.MasterKeys, nil
+	case s.postgres != nil:
+		dir = s.postgres.Dir()
+	case !c.Dev:
+		return nil, &embedded.ConfigError{Message: "hookql: HOOKQL_MASTER_KEY is not set: secrets are sealed in the database with a key that is kept elsewhere. Make one with `openssl rand -base64 32`, and keep a copy of it where your backups are not"}
+	}
+	key, err := keepKey(filepath.Join(dir, masterKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("the master key: %w; set HOOKQL_MASTER_KEY to have no file", err)
+	}
+	return []seal.Key{key}, nil
+}
+
+// keepKey reads a key from a file that only its owner can read, and makes it
+// where there is none.
+func keepKey(path string) (seal.Key, error) {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		return seal.ParseKey(string(text))
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return seal.Key{}, err
+	}
+	key := seal.NewKey()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return key, err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return key, err
+	}
+	_, err = file.WriteString(key.Text() + "\n")
+	return key, errors.Join(err, file.Sync(), file.Close())
+}
+
+func rotateKeys(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Logger) error {
+	store, err := openStore(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	n, err := store.RotateSealing(ctx)
+	if err == nil {
+		_, err = fmt.Fprintf(stdout, "The secrets of %d webhooks are sealed with a new key, and the keys with the first master key.\n", n)
+	}
+	return errors.Join(err, store.close())
 }
 
 func (s *store) close() (err error) {

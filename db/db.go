@@ -18,6 +18,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"github.com/hookql/hookql/internal/seal"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -34,8 +35,12 @@ type DB struct {
 	// the processes that have it set, too.
 	UniqueURLs bool
 
-	url  string
-	pool *sqlx.DB
+	url    string
+	sealer sealer
+	pool   *sqlx.DB
+	// keys has one connection, for the sealing keys alone: who needs one may
+	// hold a connection of pool, and all others may be held as well.
+	keys *sqlx.DB
 }
 
 // statementTimeout ends what ending its context did not end: the driver asks
@@ -43,13 +48,23 @@ type DB struct {
 // has not quite begun.
 const statementTimeout = 10 * time.Second
 
-// Open connects to the database at url. The caller closes it.
-func Open(ctx context.Context, url string) (*DB, error) {
+// Open connects to the database at url. Of the master keys, at least one, the
+// first seals secrets, and all open them. The caller closes it.
+func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
+	if len(masters) == 0 {
+		return nil, errors.New("open the database: secrets need a master key")
+	}
 	pool, err := connect(ctx, url, statementTimeout)
 	if err != nil {
 		return nil, err
 	}
-	return &DB{url: url, pool: pool}, nil
+	keys, err := connect(ctx, url, statementTimeout)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	keys.SetMaxOpenConns(1)
+	keys.SetMaxIdleConns(0)
+	return &DB{url: url, pool: pool, keys: keys, sealer: sealer{masters: masters}}, nil
 }
 
 // connect opens a pool whose statements end after a time; zero: never.
@@ -77,14 +92,18 @@ func connect(ctx context.Context, url string, timeout time.Duration) (*sqlx.DB, 
 }
 
 // Close closes every connection.
-func (d *DB) Close() error { return d.pool.Close() }
+func (d *DB) Close() error { return errors.Join(d.pool.Close(), d.keys.Close()) }
 
 // Ping says whether the database answers.
 func (d *DB) Ping(ctx context.Context) error { return d.pool.PingContext(ctx) }
 
 // inTx runs fn in a transaction, which is committed unless fn fails.
 func (d *DB) inTx(ctx context.Context, fn func(*sqlx.Tx) error) error {
-	tx, err := d.pool.BeginTxx(ctx, nil)
+	return inTxOf(ctx, d.pool, fn)
+}
+
+func inTxOf(ctx context.Context, pool *sqlx.DB, fn func(*sqlx.Tx) error) error {
+	tx, err := pool.BeginTxx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

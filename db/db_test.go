@@ -88,7 +88,7 @@ func TestMigrateTwoAtOnce(t *testing.T) {
 	errs := make(chan error)
 	for range 2 {
 		go func() {
-			d, err := db.Open(context.Background(), empty)
+			d, err := db.Open(context.Background(), empty, pgtest.MasterKey)
 			if err == nil {
 				_, err = d.Migrate(context.Background())
 				err = errors.Join(err, d.Close())

@@ -4,12 +4,14 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+
+	"github.com/hookql/hookql/internal/seal"
 )
 
 // MigrateSideBySide brings a database up to date that has a later migration
 // already than one that comes to it now.
 func MigrateSideBySide(t *testing.T, url string) {
-	d, err := Open(t.Context(), url)
+	d, err := Open(t.Context(), url, seal.NewKey())
 	if err != nil {
 		t.Fatal(err)
 	}

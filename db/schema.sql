@@ -36,6 +36,13 @@ CREATE TABLE event_types (
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
 );
 
+CREATE TABLE sealing_keys (
+    id text COLLATE "C" NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT sealing_keys_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE test_exchanges (
     result_id text COLLATE "C" NOT NULL,
     number integer NOT NULL,

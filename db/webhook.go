@@ -34,7 +34,7 @@ type webhookRow struct {
 	Secret                   string
 	PreviousSecret           string     `db:"previous_secret"`
 	PreviousSecretExpiresAt  *time.Time `db:"previous_secret_expires_at"`
-	Headers                  headers
+	Headers                  json.RawMessage
 	TimeoutMs                int     `db:"timeout_ms"`
 	RateLimitPerSecond       *int    `db:"rate_limit_per_second"`
 	RetryMaxAttempts         int     `db:"retry_max_attempts"`
@@ -47,7 +47,20 @@ type webhookRow struct {
 	UpdatedAt                time.Time `db:"updated_at"`
 }
 
-func (r webhookRow) webhook() *webhook.Webhook {
+// webhookOf opens what is sealed in a row.
+func (d *DB) webhookOf(ctx context.Context, r webhookRow) (*webhook.Webhook, error) {
+	secret, err := d.unseal(ctx, r.Secret, r.ID+"/secret")
+	if err != nil {
+		return nil, err
+	}
+	previous, err := d.unseal(ctx, r.PreviousSecret, r.ID+"/previous_secret")
+	if err != nil {
+		return nil, err
+	}
+	extra, err := d.unsealHeaders(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	return &webhook.Webhook{
 		ID:                      r.ID,
 		WorkspaceID:             r.WorkspaceID,
@@ -63,10 +76,10 @@ func (r webhookRow) webhook() *webhook.Webhook {
 		Method:                  r.Method,
 		PayloadFormat:           r.PayloadFormat,
 		Signing:                 r.Signing,
-		Secret:                  webhook.Secret(r.Secret),
-		PreviousSecret:          webhook.Secret(r.PreviousSecret),
+		Secret:                  webhook.Secret(secret),
+		PreviousSecret:          webhook.Secret(previous),
 		PreviousSecretExpiresAt: utc(r.PreviousSecretExpiresAt),
-		Headers:                 r.Headers,
+		Headers:                 extra,
 		TimeoutMs:               r.TimeoutMs,
 		RateLimitPerSecond:      r.RateLimitPerSecond,
 		RetryPolicy: webhook.RetryPolicy{
@@ -79,7 +92,34 @@ func (r webhookRow) webhook() *webhook.Webhook {
 		Version:   r.Version,
 		CreatedAt: r.CreatedAt.UTC(),
 		UpdatedAt: r.UpdatedAt.UTC(),
+	}, nil
+}
+
+// unsealHeaders reads headers, which are a JSON array, or one sealed in a
+// string.
+func (d *DB) unsealHeaders(ctx context.Context, r webhookRow) (list headers, err error) {
+	var sealed string
+	if json.Unmarshal(r.Headers, &sealed) != nil {
+		return list, list.Scan([]byte(r.Headers))
 	}
+	plain, err := d.unseal(ctx, sealed, r.ID+"/headers")
+	if err != nil {
+		return nil, err
+	}
+	return list, list.Scan([]byte(plain))
+}
+
+// sealHeaders is what unsealHeaders reads.
+func (d *DB) sealHeaders(ctx context.Context, w *webhook.Webhook) ([]byte, error) {
+	plain, err := json.Marshal(headers(w.Headers))
+	if err != nil || len(w.Headers) == 0 {
+		return []byte("[]"), err
+	}
+	sealed, err := d.seal(ctx, string(plain), w.ID+"/headers")
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(sealed)
 }
 
 func utc(t *time.Time) *time.Time {
@@ -90,12 +130,15 @@ func utc(t *time.Time) *time.Time {
 	return &u
 }
 
-func webhooksOf(rows []webhookRow) []*webhook.Webhook {
+func (d *DB) webhooksOf(ctx context.Context, rows []webhookRow) ([]*webhook.Webhook, error) {
 	webhooks := make([]*webhook.Webhook, len(rows))
 	for i, r := range rows {
-		webhooks[i] = r.webhook()
+		var err error
+		if webhooks[i], err = d.webhookOf(ctx, r); err != nil {
+			return nil, err
+		}
 	}
-	return webhooks
+	return webhooks, nil
 }
 
 // webhookState are all columns but those that say which webhook it is.
@@ -138,9 +181,23 @@ const webhookStateValues = `
 	$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
 	$27, $28`
 
-// stateOf are the arguments of webhookStateValues.
-func stateOf(w *webhook.Webhook) []any {
+// stateOf are the arguments of the two before webhookStateValues and of these.
+func (d *DB) stateOf(ctx context.Context, w *webhook.Webhook) ([]any, error) {
+	secret, err := d.seal(ctx, string(w.Secret), w.ID+"/secret")
+	if err != nil {
+		return nil, err
+	}
+	previous, err := d.seal(ctx, string(w.PreviousSecret), w.ID+"/previous_secret")
+	if err != nil {
+		return nil, err
+	}
+	extra, err := d.sealHeaders(ctx, w)
+	if err != nil {
+		return nil, err
+	}
 	return []any{
+		w.WorkspaceID,
+		w.ID,
 		w.UID,
 		w.Name,
 		w.Description,
@@ -153,10 +210,10 @@ func stateOf(w *webhook.Webhook) []any {
 		w.Method,
 		w.PayloadFormat,
 		w.Signing,
-		string(w.Secret),
-		string(w.PreviousSecret),
+		secret,
+		previous,
 		w.PreviousSecretExpiresAt,
-		headers(w.Headers),
+		extra,
 		w.TimeoutMs,
 		w.RateLimitPerSecond,
 		w.RetryPolicy.MaxAttempts,
@@ -167,7 +224,7 @@ func stateOf(w *webhook.Webhook) []any {
 		w.Version,
 		w.CreatedAt,
 		w.UpdatedAt,
-	}
+	}, nil
 }
 
 var insertWebhook = newStatement("webhooks.insert", `
@@ -177,11 +234,16 @@ INSERT INTO webhooks (`+webhookColumns+`
 // InsertWebhook registers a webhook. A uid that the workspace has already, or a
 // URL where UniqueURLs is set, is a webhook.Taken error.
 func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
+	w.WorkspaceID = workspaceID
+	state, err := d.stateOf(ctx, w)
+	if err != nil {
+		return err
+	}
 	return d.inTx(ctx, func(tx *sqlx.Tx) error {
 		if err := d.reserveURL(ctx, tx, workspaceID, w); err != nil {
 			return err
 		}
-		_, err := d.exec(ctx, tx, insertWebhook, append([]any{workspaceID, w.ID}, stateOf(w)...)...)
+		_, err := d.exec(ctx, tx, insertWebhook, state...)
 		return uidTaken(err, w.UID)
 	})
 }
@@ -252,13 +314,22 @@ func (d *DB) ChangeWebhook(ctx context.Context, workspaceID, idOrUID string, cha
 		}
 		w.Version++
 		w.UpdatedAt = webhook.Now()
-		_, err := d.exec(ctx, tx, updateWebhook, append([]any{workspaceID, w.ID}, stateOf(w)...)...)
-		return uidTaken(err, w.UID)
+		return uidTaken(d.writeWebhook(ctx, tx, w), w.UID)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return w, nil
+}
+
+// writeWebhook writes all of a webhook's columns.
+func (d *DB) writeWebhook(ctx context.Context, tx *sqlx.Tx, w *webhook.Webhook) error {
+	state, err := d.stateOf(ctx, w)
+	if err != nil {
+		return err
+	}
+	_, err = d.exec(ctx, tx, updateWebhook, state...)
+	return err
 }
 
 var deleteWebhook = newStatement("webhooks.delete", `
@@ -287,7 +358,11 @@ func (d *DB) onLocked(ctx context.Context, workspaceID, idOrUID string, work fun
 		if err := d.get(ctx, tx, lockWebhook, &row, workspaceID, text(idOrUID)); err != nil {
 			return err
 		}
-		return work(tx, row.webhook())
+		w, err := d.webhookOf(ctx, row)
+		if err != nil {
+			return err
+		}
+		return work(tx, w)
 	})
 }
 
@@ -311,7 +386,7 @@ func (d *DB) Webhook(ctx context.Context, workspaceID, idOrUID string) (*webhook
 	if err := d.get(ctx, d.pool, findWebhook, &row, workspaceID, text(idOrUID)); err != nil {
 		return nil, err
 	}
-	return row.webhook(), nil
+	return d.webhookOf(ctx, row)
 }
 
 var listWebhooksByID = newStatement("webhooks.list_by_id", `
@@ -326,13 +401,13 @@ func (d *DB) WebhooksByID(ctx context.Context, workspaceID string, ids []string)
 	if err := d.list(ctx, listWebhooksByID, &rows, workspaceID, pq.Array(ids)); err != nil {
 		return nil, err
 	}
-	return webhooksOf(rows), nil
+	return d.webhooksOf(ctx, rows)
 }
 
 // A GET webhook's event follows its URL as the query, or as the rest of one
 // that may end in "?" or "&" already.
 var listSecretsByURL = newStatement("webhooks.secrets_by_url", `
-SELECT secret
+SELECT id, secret
 FROM webhooks
 WHERE workspace_id = $1
 	AND ($2 = url OR method = 'GET' AND (starts_with($2, rtrim(url, '?&') || '?') OR starts_with($2, rtrim(url, '?&') || '&')))
@@ -341,9 +416,18 @@ WHERE workspace_id = $1
 // SecretsByURL returns the secrets of the webhooks whose requests go to a URL,
 // for the built-in receiver.
 func (d *DB) SecretsByURL(ctx context.Context, workspaceID, url string) ([]string, error) {
-	var secrets []string
-	err := d.list(ctx, listSecretsByURL, &secrets, workspaceID, text(url))
-	return secrets, err
+	var rows []struct{ ID, Secret string }
+	if err := d.list(ctx, listSecretsByURL, &rows, workspaceID, text(url)); err != nil {
+		return nil, err
+	}
+	secrets := make([]string, len(rows))
+	for i, r := range rows {
+		var err error
+		if secrets[i], err = d.unseal(ctx, r.Secret, r.ID+"/secret"); err != nil {
+			return nil, err
+		}
+	}
+	return secrets, nil
 }
 
 // headers are kept as a JSON array, in order.

@@ -139,7 +139,11 @@ func (d *DB) Webhooks(ctx context.Context, workspaceID string, f webhook.Filter,
 	if err := d.list(ctx, s, &rows, args...); err != nil {
 		return webhook.Slice[*webhook.Webhook]{}, err
 	}
-	return cut(p, webhooksOf(rows)), nil
+	webhooks, err := d.webhooksOf(ctx, rows)
+	if err != nil {
+		return webhook.Slice[*webhook.Webhook]{}, err
+	}
+	return cut(p, webhooks), nil
 }
 
 // selectWebhooks chooses the statement for a page, with its arguments. A page

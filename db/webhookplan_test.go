@@ -11,6 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"github.com/hookql/hookql/internal/seal"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -27,7 +28,7 @@ FROM generate_series(1, 20000) AS i`
 // PostgreSQL would read a page in the middle of one, in every order and from
 // either end: it must find the place by the order's index and sort nothing.
 func ExplainWebhookLists(t *testing.T, url string) {
-	d, err := Open(t.Context(), url)
+	d, err := Open(t.Context(), url, seal.NewKey())
 	if err != nil {
 		t.Fatal(err)
 	}

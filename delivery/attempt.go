@@ -31,7 +31,7 @@ func (e *Engine) exchange(ctx context.Context, w *webhook.Webhook, m *Message, x
 	if err != nil {
 		return err
 	}
-	x.Request = r.Request
+	x.Request = r.record
 	limit := timeLimit(w)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue(limit))
 	defer cancel()
@@ -62,7 +62,7 @@ func (e *Engine) Preview(w *webhook.Webhook, p Payload) (r webhook.Request, sign
 	if w.Method == webhook.MethodGet {
 		content = made.url.RawQuery
 	}
-	return made.Request, m.ID + "." + strconv.FormatInt(now.Unix(), 10) + "." + content, nil
+	return made.record, m.ID + "." + strconv.FormatInt(now.Unix(), 10) + "." + content, nil
 }
 
 func (e *Engine) userAgent() string {

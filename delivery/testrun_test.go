@@ -131,7 +131,8 @@ func TestRecordedSignedAndSentAreTheSame(t *testing.T) {
 				header.Add(h.Name, h.Value)
 			}
 			for _, h := range sent.Headers {
-				if h.Name != "Content-Length" && header.Get(h.Name) != h.Value {
+				own := slices.ContainsFunc(w.Headers, func(o webhook.Header) bool { return o.Name == h.Name && o.Value == header.Get(h.Name) })
+				if h.Name != "Content-Length" && header.Get(h.Name) != h.Value && !(own && h.Value == mask) {
 					t.Errorf("%s arrived as %q, recorded as %q", h.Name, header.Get(h.Name), h.Value)
 				}
 			}

@@ -174,6 +174,9 @@ func headersOf(head []byte) []webhook.Header {
 	var headers []webhook.Header
 	for name, values := range fields {
 		for _, value := range values {
+			if name == "Set-Cookie" {
+				value = mask // a session at the receiver is nobody else's
+			}
 			headers = append(headers, webhook.Header{Name: name, Value: clean(value)})
 		}
 	}

@@ -73,7 +73,8 @@ func TestHeadersThatSmuggle(t *testing.T) {
 
 func aboutHeaders(e *webhook.Error) bool { return len(e.Field) > 0 && e.Field[0] == "headers" }
 
-// What may be saved goes over the wire as it is recorded, byte by byte.
+// What may be saved goes over the wire as it is recorded, byte by byte, but for
+// the owner's values, which the record hides.
 func TestHeadersOnTheWire(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan []byte, 1) // one request as it came
@@ -96,8 +97,9 @@ func TestHeadersOnTheWire(t *testing.T) {
 		t.Fatal(errs)
 	}
 	x := try(t, w)
-	want := encode(x.Request, "/hooks")
-	if got := <-arrived; x.Outcome != webhook.OutcomeDelivered || !bytes.Equal(got, want) || !bytes.HasSuffix(want, append([]byte("\r\nauthorization: Bearer a\r\nX_a.b-1: a\tb: ~\"c\"\r\nX-Empty: \r\n\r\n"), x.Request.Body...)) {
-		t.Errorf("%s, arrived:\n%q\nrecorded:\n%q", x.Outcome, got, want)
+	recorded := string(encode(x.Request, "/hooks"))
+	want := strings.Replace(recorded, "authorization: ****\r\nX_a.b-1: ****\r\nX-Empty: ****\r\n", "authorization: Bearer a\r\nX_a.b-1: a\tb: ~\"c\"\r\nX-Empty: \r\n", 1)
+	if got := string(<-arrived); x.Outcome != webhook.OutcomeDelivered || got != want || want == recorded {
+		t.Errorf("%s, arrived:\n%q\nrecorded:\n%q", x.Outcome, got, recorded)
 	}
 }

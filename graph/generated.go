@@ -488,6 +488,8 @@ type WebhookResolver interface {
 
 	Secret(ctx context.Context, obj *webhook.Webhook) (*string, error)
 
+	Headers(ctx context.Context, obj *webhook.Webhook) ([]*webhook.Header, error)
+
 	TestRuns(ctx context.Context, obj *webhook.Webhook, first *int, after *string, last *int, before *string) (*TestRunConnection, error)
 }
 type WorkspaceResolver interface {
@@ -2536,7 +2538,7 @@ type HttpRequest {
   method: String!
   """The full URL with its query string."""
   url: String!
-  """The headers, in the order sent."""
+  """The headers, in the order sent. Values of the webhook's own headers are ` + "`" + `****` + "`" + `."""
   headers: [HttpHeader!]!
   """The body as text, exactly as signed; ` + "`" + `null` + "`" + ` without a body and where the bytes are no UTF-8."""
   body: String
@@ -2554,7 +2556,7 @@ type HttpResponse {
   statusCode: Int!
   """The status line's text, such as ` + "`" + `OK` + "`" + `."""
   statusText: String!
-  """The headers, sorted by name."""
+  """The headers, sorted by name. Values of ` + "`" + `Set-Cookie` + "`" + ` are ` + "`" + `****` + "`" + `."""
   headers: [HttpHeader!]!
   """The start of the body as text, at most 16 KiB; bytes that are not UTF-8 are replaced."""
   body: String
@@ -2977,7 +2979,7 @@ type Webhook implements Node {
   publicKey: String
   """Until when the secret before the last rotation signs too, or signed; ` + "`" + `null` + "`" + ` where none does."""
   previousSecretExpiresAt: DateTime
-  """Extra headers, sent with every request."""
+  """Extra headers, sent with every request. Values are ` + "`" + `****` + "`" + ` for a key that lacks ` + "`" + `SECRETS_READ` + "`" + `."""
   headers: [HttpHeader!]!
   """How long one request may take."""
   timeoutMs: Int!
@@ -11151,11 +11153,11 @@ func (ec *executionContext) _Webhook_headers(ctx context.Context, field graphql.
 			return ec.fieldContext_Webhook_headers(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Headers, nil
+			return ec.Resolvers.Webhook().Headers(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []webhook.Header) graphql.Marshaler {
-			return ec.marshalNHttpHeader2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeaderᚄ(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.Header) graphql.Marshaler {
+			return ec.marshalNHttpHeader2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeaderᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -11165,8 +11167,8 @@ func (ec *executionContext) fieldContext_Webhook_headers(_ context.Context, fiel
 	fc = &graphql.FieldContext{
 		Object:     "Webhook",
 		Field:      field,
-		IsMethod:   false,
-		IsResolver: false,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_HttpHeader(ctx, field)
 		},
@@ -17977,10 +17979,43 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 				atomic.AddUint32(&out.Invalids, 1)
 			}
 		case "headers":
-			out.Values[i] = ec._Webhook_headers(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				atomic.AddUint32(&out.Invalids, 1)
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Webhook_headers(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
 			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "timeoutMs":
 			out.Values[i] = ec._Webhook_timeoutMs(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -19089,26 +19124,6 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 		}
 	}
 	return graphql.WrapContextMarshaler(ctx, res)
-}
-
-func (ec *executionContext) marshalNHttpHeader2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeader(ctx context.Context, sel ast.SelectionSet, v webhook.Header) graphql.Marshaler {
-	return ec._HttpHeader(ctx, sel, &v)
-}
-
-func (ec *executionContext) marshalNHttpHeader2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.Header) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNHttpHeader2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeader(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
 }
 
 func (ec *executionContext) marshalNHttpHeader2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Header) graphql.Marshaler {

@@ -215,7 +215,7 @@ type HTTPRequest struct {
 	Method string `json:"method"`
 	// The full URL with its query string.
 	URL string `json:"url"`
-	// The headers, in the order sent.
+	// The headers, in the order sent. Values of the webhook's own headers are `****`.
 	Headers []*webhook.Header `json:"headers"`
 	// The body as text, exactly as signed; `null` without a body and where the bytes are no UTF-8.
 	Body *string `json:"body,omitempty"`
@@ -234,7 +234,7 @@ type HTTPResponse struct {
 	StatusCode int `json:"statusCode"`
 	// The status line's text, such as `OK`.
 	StatusText string `json:"statusText"`
-	// The headers, sorted by name.
+	// The headers, sorted by name. Values of `Set-Cookie` are `****`.
 	Headers []*webhook.Header `json:"headers"`
 	// The start of the body as text, at most 16 KiB; bytes that are not UTF-8 are replaced.
 	Body *string `json:"body,omitempty"`

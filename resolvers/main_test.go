@@ -45,7 +45,7 @@ func setup(t *testing.T) *bundle {
 // setupWith is setup on a database that the test also uses itself.
 func setupWith(t *testing.T, url string, o Options) *bundle {
 	t.Helper()
-	store, err := db.Open(t.Context(), url)
+	store, err := db.Open(t.Context(), url, pgtest.MasterKey)
 	if err != nil {
 		t.Fatal(err)
 	}

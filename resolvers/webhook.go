@@ -44,6 +44,18 @@ func (r webhookResolver) Secret(ctx context.Context, w *webhook.Webhook) (*strin
 	return &secret, nil
 }
 
+// Headers shows a webhook's headers, and their values to whom may see them.
+func (r webhookResolver) Headers(ctx context.Context, w *webhook.Webhook) ([]*webhook.Header, error) {
+	shown := make([]*webhook.Header, len(w.Headers))
+	for i, h := range w.Headers {
+		if need(ctx, webhook.ScopeSecretsRead) != nil {
+			h.Value = "****"
+		}
+		shown[i] = &h
+	}
+	return shown, nil
+}
+
 // CreateWebhook registers a webhook.
 func (r mutationResolver) CreateWebhook(ctx context.Context, input graph.CreateWebhookInput) (*graph.CreateWebhookPayload, error) {
 	w, generated, err := r.createWebhook(ctx, input)

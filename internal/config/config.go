@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"github.com/hookql/hookql/internal/seal"
 )
 
 // ExitCode is what the program ends with when its configuration must be
@@ -43,6 +45,9 @@ type Config struct {
 	HideSchema bool
 	// TrustedProxies are believed when they say for whom they ask.
 	TrustedProxies []netip.Prefix
+	// MasterKeys seal the secrets in the database, none for the one in DataDir.
+	// The first seals, all open.
+	MasterKeys []seal.Key
 	// OperatorKey opens the API, "" for the one that was made at the first start.
 	OperatorKey string
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.

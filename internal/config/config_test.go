@@ -204,6 +204,7 @@ HOOKQL_ALLOW_HTTP       false                                    default
 HOOKQL_UNIQUE_URLS      false                                    default
 HOOKQL_HIDE_SCHEMA      false                                    default
 HOOKQL_OPERATOR_KEY     set                                      environment
+HOOKQL_MASTER_KEY       (made in the data directory)             default
 HOOKQL_TRUSTED_PROXIES  (none)                                   default
 HOOKQL_POSTGRES_BIN     (looked for where systems install them)  default
 `

@@ -101,6 +101,13 @@ func options() []option {
 			value:  func(c *Config) flag.Value { return (*key)(&c.OperatorKey) },
 		},
 		{
+			name:   "HOOKQL_MASTER_KEY",
+			unset:  "made in the data directory",
+			doc:    "Key that seals the secrets in the database: the base64 of 32 random bytes. It must be set with DATABASE_URL outside development mode. While it is replaced: the new one, a comma, the old one.",
+			secret: true,
+			value:  func(c *Config) flag.Value { return (*masterKeys)(&c.MasterKeys) },
+		},
+		{
 			name:  "HOOKQL_TRUSTED_PROXIES",
 			unset: "none",
 			doc:   "Networks of the proxies in front, whose X-Forwarded-For says which address sent a wrong key, comma separated.",

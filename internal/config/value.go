@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/hookql/hookql/internal/seal"
 )
 
 // minKey is the shortest operator key, in characters: 32 of base 64 are 192
@@ -225,6 +227,28 @@ func parseList[T any](s string, parse func(string) (T, error)) ([]T, error) {
 		return nil, errors.New(strings.Join(mistakes, "; "))
 	}
 	return list, nil
+}
+
+// masterKeys seal secrets.
+type masterKeys []seal.Key
+
+func (m *masterKeys) Set(s string) error {
+	*m = nil
+	for text := range strings.SplitSeq(s, ",") {
+		k, err := seal.ParseKey(text)
+		if err != nil {
+			return err
+		}
+		*m = append(*m, k)
+	}
+	return nil
+}
+
+func (m *masterKeys) String() string {
+	if len(*m) == 0 {
+		return ""
+	}
+	return "set"
 }
 
 // key opens the API.

@@ -21,11 +21,15 @@ import (
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/db/embedded"
+	"github.com/hookql/hookql/internal/seal"
 )
 
 // EnvURL names the environment variable with the URL of a server to use in the
 // place of a private one; its role must be allowed to create databases.
 const EnvURL = "TEST_DATABASE_URL"
+
+// MasterKey seals the secrets of the tests' databases.
+var MasterKey = seal.Key([]byte("the master key of all the tests!"))
 
 // template is the migrated database that the others are copies of.
 const template = "hookql_test_template"
@@ -33,7 +37,7 @@ const template = "hookql_test_template"
 // New returns a database for the test alone.
 func New(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), URL(t))
+	d, err := db.Open(t.Context(), URL(t), MasterKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +178,7 @@ func (s *server) makeTemplate(ctx context.Context) error {
 			return err
 		}
 	}
-	d, err := db.Open(ctx, withDatabase(s.url, template))
+	d, err := db.Open(ctx, withDatabase(s.url, template), MasterKey)
 	if err != nil {
 		return err
 	}

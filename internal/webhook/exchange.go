@@ -54,7 +54,8 @@ const (
 )
 
 // Request is a request exactly as it was written to the wire, or would have
-// been where no connection was made. It holds only method and URL where
+// been where no connection was made, but for the values of the owner's headers,
+// which are masked. It holds only method and URL where
 // nothing could be made ready to be sent.
 type Request struct {
 	Method string

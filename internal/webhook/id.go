@@ -16,6 +16,8 @@ const (
 	EventTypePrefix = "et"
 	APIKeyPrefix    = "key"
 	TestRunPrefix   = "run"
+	// SealingKeyPrefix begins the ids of keys that never leave the database.
+	SealingKeyPrefix = "seal"
 	// TestPrefix begins the id of a test result, which is also the message id
 	// that the receiver sees: it is signed, so nobody can pass a test off as
 	// a real event.

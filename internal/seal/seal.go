@@ -1,0 +1,79 @@
+// Package seal makes secrets unreadable to whoever has the database alone. A
+// text is sealed with a data key, which lies beside it in the database, sealed
+// itself with a master key that does not.
+package seal
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// KeySize is the size of a key in bytes, for AES-256.
+const KeySize = 32
+
+// Key seals and opens. It prints as "[key]" wherever it is logged or formatted.
+type Key [KeySize]byte
+
+const redacted = "[key]"
+
+// NewKey makes a key that nobody can guess.
+func NewKey() (k Key) {
+	rand.Read(k[:]) // never fails: it ends the process where the system has no randomness
+	return k
+}
+
+// ParseKey reads a key from base64, as `openssl rand -base64 32` writes it.
+func ParseKey(text string) (k Key, err error) {
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil || len(raw) != KeySize {
+		return k, errors.New("a key is the base64 of 32 bytes, as `openssl rand -base64 32` makes it")
+	}
+	return Key(raw), nil
+}
+
+// Text is the key as ParseKey reads it.
+func (k Key) Text() string { return base64.StdEncoding.EncodeToString(k[:]) }
+
+// Format implements fmt.Formatter.
+func (Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue implements slog.LogValuer.
+func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// ErrWrongKey is the error of a text that was sealed with another key, for
+// another place, or that was changed since.
+var ErrWrongKey = errors.New("the key does not open it")
+
+// Seal makes a text that only the same key opens, and only at the same place,
+// such as the id of the row that it lies in.
+func (k Key) Seal(text []byte, place string) []byte {
+	aead := k.aead()
+	nonce := make([]byte, aead.NonceSize())
+	rand.Read(nonce) // as in NewKey; random nonces do for 2^32 texts
+	return aead.Seal(nonce, nonce, text, []byte(place))
+}
+
+// Open is the text that was sealed.
+func (k Key) Open(sealed []byte, place string) ([]byte, error) {
+	aead := k.aead()
+	if len(sealed) < aead.NonceSize() {
+		return nil, ErrWrongKey
+	}
+	text, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], []byte(place))
+	if err != nil {
+		return nil, ErrWrongKey
+	}
+	return text, nil
+}
+
+func (k Key) aead() cipher.AEAD {
+	block, _ := aes.NewCipher(k[:]) // fails for another size of key only
+	aead, _ := cipher.NewGCM(block) // fails for another size of block only
+	return aead
+}
