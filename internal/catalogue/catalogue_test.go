@@ -214,6 +214,32 @@ func FuzzRoundTrip(f *testing.F) {
 	})
 }
 
+// FuzzRead holds for every file: it is refused line by line, or it is written
+// as a file that reads the same.
+func FuzzRead(f *testing.F) {
+	f.Add(file)
+	f.Add("eventTypes:\n- name: a\n  example: |\n    x\n  title: >-\n    a\n    b\n")
+	f.Add("eventTypes: [{name: a, example: {? b : c, 'd': \"\\x41\"}}]")
+	f.Add("%YAML 1.2\n---\neventTypes: &a\n- <<: *a\n...")
+	f.Fuzz(func(t *testing.T, text string) {
+		types, err := Read([]byte(text))
+		if err != nil {
+			return
+		}
+		written, err := WriteYAML(types)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Read(written)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, written)
+		}
+		if plan := NewPlan(types, again, true); len(plan.Changes) > 0 {
+			t.Errorf("it reads back with changes:\n%s%s", plan, written)
+		}
+	})
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	current, err := Read([]byte(file))

@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -107,8 +106,8 @@ var fieldNames = []string{"name", "title", "category", "description", "documenta
 // field reads one member of an entry into t.
 func (r *reader) field(t *webhook.EventType, m member) {
 	value := r.json(m.value)
-	text, isText := value.(string)
-	wrong := "a text"
+	text, right := value.(string)
+	wants := "a text"
 	switch m.name {
 	case "name":
 		t.Name = text
@@ -125,10 +124,10 @@ func (r *reader) field(t *webhook.EventType, m member) {
 		if archived {
 			t.Archive(t.UpdatedAt)
 		}
-		isText, wrong = isBool, "`true` or `false`"
+		right, wants = isBool, "`true` or `false`"
 	case "schema", "example":
 		encoded, err := webhook.EncodeJSON(value)
-		isText, wrong = err == nil, "JSON"
+		right, wants = err == nil, "JSON"
 		if m.name == "schema" {
 			t.Schema = encoded
 		} else {
@@ -138,7 +137,7 @@ func (r *reader) field(t *webhook.EventType, m member) {
 		r.fail(m.line, "An event type has no %q. It has %s.", m.name, strings.Join(fieldNames, ", "))
 		return
 	}
-	if !isText {
-		r.fail(m.line, "%s", fmt.Sprintf("`%s` must be %s.", m.name, wrong))
+	if !right {
+		r.fail(m.line, "`%s` must be %s.", m.name, wants)
 	}
 }

@@ -27,6 +27,8 @@ func TestExamples(t *testing.T) {
 		`{"type": "number", "maximum": -3.5}`:                                   `-3.5`,
 		`{"type": "integer", "minimum": 10, "multipleOf": 7}`:                   `14`,
 		`{"type": "number", "multipleOf": 0.01, "minimum": 1.005}`:              `1.01`,
+		`{"type": "integer", "multipleOf": 2.5, "minimum": 1}`:                  `5`,
+		`{"allOf": [{"multipleOf": 4}, {"multipleOf": 6}], "minimum": 1}`:       `12`,
 		`{"type": "integer"}`:                                                   `1`,
 		`{"type": "boolean"}`:                                                   `true`,
 		`{"properties": {"a": {"type": "null"}}}`:                               `{"a":null}`,

@@ -163,23 +163,34 @@ func (m *maker) number(r rules, nth int, whole bool) (any, bool) {
 	return nil, false
 }
 
-// step is how far apart the numbers lie that are tried.
+// step is how far apart the numbers lie that are tried: the least number that
+// is a multiple of all that the schemas want multiples of.
 func (r rules) step(whole bool) *big.Rat {
-	step := big.NewRat(1, 1)
+	one := big.NewRat(1, 1)
+	var step *big.Rat
+	if whole {
+		step = one
+	}
 	for _, s := range r {
-		if s.MultipleOf == nil {
-			continue
-		}
-		// A multiple of both: exact where one is a multiple of the other.
-		if next := s.MultipleOf; new(big.Rat).Quo(step, next).IsInt() {
-			if !whole && step.Cmp(big.NewRat(1, 1)) == 0 {
-				step = next
-			}
-		} else {
-			step = new(big.Rat).Mul(step, next)
+		switch {
+		case s.MultipleOf == nil:
+		case step == nil:
+			step = s.MultipleOf
+		default:
+			step = commonMultiple(step, s.MultipleOf)
 		}
 	}
+	if step == nil {
+		return one
+	}
 	return step
+}
+
+// commonMultiple is the least positive number that is a multiple of both.
+func commonMultiple(a, b *big.Rat) *big.Rat {
+	shared := new(big.Int).GCD(nil, nil, a.Num(), b.Num())
+	num := new(big.Int).Mul(a.Num(), new(big.Int).Quo(b.Num(), shared))
+	return new(big.Rat).SetFrac(num, new(big.Int).GCD(nil, nil, a.Denom(), b.Denom()))
 }
 
 // anchors are the numbers to begin the search at: 1, 0, the bounds, brought to
@@ -214,9 +225,6 @@ func (r rules) anchors(step *big.Rat) []*big.Rat {
 
 // multiple is the largest multiple of step that is not above n.
 func multiple(n, step *big.Rat) *big.Rat {
-	if step.Sign() == 0 {
-		return n
-	}
 	times := new(big.Rat).Quo(n, step)
 	floor := new(big.Int).Div(times.Num(), times.Denom())
 	return new(big.Rat).Mul(new(big.Rat).SetInt(floor), step)
