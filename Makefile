@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http
+.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-snippets
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -58,3 +58,9 @@ test-graphiql: ## walk through GraphiQL in a real browser (needs Node and Chromi
 
 test-graphql-http: ## run the public audits of GraphQL over HTTP (needs Node)
 	cd internal/graphqlhttp/audit && npm ci && ../../../.ci/with-server npm test
+
+test-snippets: ## run the receivers that Webhook.verificationSnippets shows (needs Node)
+	@sh db/embedded/install.sh
+	cd internal/snippet/node && npm ci
+	$(GO) vet -tags node ./resolvers
+	$(GO) test -tags node -run Snippets ./resolvers
