@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -52,8 +53,8 @@ func TestFaultsAreHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, _ := b.ask(t, `{ webhooks { nodes { id } } }`, nil)
-	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != codeInternal {
-		t.Fatalf("errors = %+v, want one %s", a.Errors, codeInternal)
+	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.Internal {
+		t.Fatalf("errors = %+v, want one %s", a.Errors, graphqlhttp.Internal)
 	}
 	message := a.Errors[0].Message
 	if strings.Contains(message, "sql") || strings.Contains(message, "webhooks.") {
@@ -69,7 +70,7 @@ func TestPanicsAreHidden(t *testing.T) {
 	t.Parallel()
 	err := recovered(context.Background(), "secret cause")
 	shown := presenter(discard())(context.Background(), err)
-	if strings.Contains(shown.Message, "secret") || shown.Extensions["code"] != codeInternal {
+	if strings.Contains(shown.Message, "secret") || shown.Extensions["code"] != string(graphqlhttp.Internal) {
 		t.Errorf("a panic is shown as %q, %v", shown.Message, shown.Extensions)
 	}
 }
