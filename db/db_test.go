@@ -63,7 +63,7 @@ func newWebhook(uid string) *webhook.Webhook {
 func insert(t *testing.T, d *db.DB, workspaceID string, w *webhook.Webhook) *webhook.Webhook {
 	t.Helper()
 	w.WorkspaceID = workspaceID
-	if err := d.InsertWebhook(t.Context(), workspaceID, w); err != nil {
+	if _, err := d.InsertWebhook(t.Context(), workspaceID, w, webhook.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -163,7 +163,7 @@ func TestUidIsUniqueInItsWorkspace(t *testing.T) {
 	insert(t, d, ours, newWebhook("mine"))
 	insert(t, d, theirs, newWebhook("mine"))
 	var mistake *webhook.Error
-	if err := d.InsertWebhook(t.Context(), ours, newWebhook("mine")); !errors.As(err, &mistake) || mistake.Code != webhook.Taken {
+	if _, err := d.InsertWebhook(t.Context(), ours, newWebhook("mine"), webhook.Idempotency{}); !errors.As(err, &mistake) || mistake.Code != webhook.Taken {
 		t.Errorf("InsertWebhook with a uid that is there = %v, want TAKEN", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestUniqueURLs(t *testing.T) {
 			if i%2 == 0 {
 				w := newWebhook(fmt.Sprint("racer-", i))
 				w.URL = "https://example.com/goal"
-				err = d.InsertWebhook(context.Background(), ours, w)
+				_, err = d.InsertWebhook(context.Background(), ours, w, webhook.Idempotency{})
 			} else {
 				_, err = d.ChangeWebhook(context.Background(), ours, []string{"old", "twin"}[i/2%2], move("https://example.com/goal"))
 			}

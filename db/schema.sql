@@ -36,6 +36,18 @@ CREATE TABLE event_types (
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
 );
 
+CREATE TABLE idempotency_keys (
+    workspace_id text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    input_hash bytea NOT NULL,
+    object_id text COLLATE "C" NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (workspace_id, key),
+    CONSTRAINT idempotency_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT idempotency_keys_input_hash_check CHECK ((length(input_hash) = 32))
+);
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
 CREATE TABLE sealing_keys (
     id text COLLATE "C" NOT NULL,
     sealed bytea NOT NULL,

@@ -2500,6 +2500,8 @@ enum UserErrorCode {
   HTTPS_REQUIRED
   """The URL leads to an address that the installation does not send to."""
   BLOCKED_ADDRESS
+  """The idempotency key was used before with another input."""
+  IDEMPOTENCY_CONFLICT
   """The object is in a state that does not allow this."""
   WRONG_STATE
   """The payload does not match the event type's JSON Schema."""
@@ -2750,6 +2752,8 @@ input CreateWorkspaceInput {
   uid: String
   """Free data, an object of at most 16 KiB."""
   metadata: JSON
+  """Repeating a request with the same key within 24 hours makes nothing and gives what the first made, as for ` + "`" + `createWebhook` + "`" + `."""
+  idempotencyKey: String
 }
 
 """The outcome of ` + "`" + `createWorkspace` + "`" + `."""
@@ -3184,6 +3188,8 @@ input CreateWebhookInput {
   retryPolicy: RetryPolicyInput
   """Free data, an object of at most 16 KiB."""
   metadata: JSON
+  """Repeating a request with the same key within 24 hours makes nothing and gives what the first made. The ` + "`" + `Idempotency-Key` + "`" + ` HTTP header does the same, for each mutation of the request by its response name."""
+  idempotencyKey: String
 }
 
 """The outcome of ` + "`" + `createWebhook` + "`" + `."""
@@ -13427,7 +13433,7 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 		asMap["timeoutMs"] = 15000
 	}
 
-	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
+	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13546,6 +13552,13 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.Metadata = graphql.OmittableOf(data)
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -13562,7 +13575,7 @@ func (ec *executionContext) unmarshalInputCreateWorkspaceInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "uid", "metadata"}
+	fieldsInOrder := [...]string{"name", "uid", "metadata", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13590,6 +13603,13 @@ func (ec *executionContext) unmarshalInputCreateWorkspaceInput(ctx context.Conte
 				return it, err
 			}
 			it.Metadata = graphql.OmittableOf(data)
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

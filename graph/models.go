@@ -133,6 +133,8 @@ type CreateWebhookInput struct {
 	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
 	// Free data, an object of at most 16 KiB.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+	// Repeating a request with the same key within 24 hours makes nothing and gives what the first made. The `Idempotency-Key` HTTP header does the same, for each mutation of the request by its response name.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 }
 
 // The outcome of `createWebhook`.
@@ -153,6 +155,8 @@ type CreateWorkspaceInput struct {
 	UID graphql.Omittable[*string] `json:"uid,omitempty"`
 	// Free data, an object of at most 16 KiB.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+	// Repeating a request with the same key within 24 hours makes nothing and gives what the first made, as for `createWebhook`.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 }
 
 // The outcome of `createWorkspace`.
