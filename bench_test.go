@@ -22,6 +22,7 @@ import (
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/resolvers"
 	"github.com/hookql/hookql/webhooktest"
 )
 
@@ -105,7 +106,8 @@ func devHandler(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	keys := auth.New(store.DB, auth.Options{Dev: true, Workspace: ready.workspaceID})
-	return routes(c, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, store.DB, ready, keys, log)
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
+	return routes(c, addr, &resolvers.Resolver{DB: store.DB, Engine: newEngine(c, addr, store.DB, log)}, ready, keys, log)
 }
 
 // BenchmarkUnderAbuse asks the program for a list while eight connections throw
