@@ -92,8 +92,9 @@ CREATE TABLE test_results (
     position integer NOT NULL,
     event_name text NOT NULL,
     scenario text NOT NULL,
-    verdict text NOT NULL,
+    verdict text,
     message text NOT NULL,
+    started_at timestamp with time zone,
     CONSTRAINT test_results_pkey PRIMARY KEY (id),
     CONSTRAINT test_results_run_id_position_key UNIQUE (run_id, "position"),
     CONSTRAINT test_results_run_id_fkey FOREIGN KEY (run_id) REFERENCES test_runs(id) ON DELETE CASCADE,
@@ -114,6 +115,8 @@ CREATE TABLE test_runs (
     tests_total integer NOT NULL,
     tests_succeeded integer NOT NULL,
     tests_failed integer NOT NULL,
+    leased_until timestamp with time zone,
+    canceled boolean NOT NULL DEFAULT false,
     CONSTRAINT test_runs_pkey PRIMARY KEY (id),
     CONSTRAINT test_runs_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE SET NULL,
     CONSTRAINT test_runs_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
@@ -126,6 +129,7 @@ CREATE TABLE test_runs (
 );
 CREATE INDEX test_runs_by_webhook ON public.test_runs USING btree (webhook_id, id);
 CREATE INDEX test_runs_by_workspace ON public.test_runs USING btree (workspace_id);
+CREATE INDEX test_runs_running ON public.test_runs USING btree (id) WHERE (status = 'RUNNING'::text);
 
 CREATE TABLE webhooks (
     id text COLLATE "C" NOT NULL,

@@ -23,6 +23,8 @@ const (
 	WrongState          Code = "WRONG_STATE"
 	PayloadMismatch     Code = "PAYLOAD_MISMATCH"
 	Conflict            Code = "CONFLICT"
+	LimitReached        Code = "LIMIT_REACHED"
+	Overloaded          Code = "OVERLOADED"
 )
 
 func (c Code) Error() string { return string(c) }
