@@ -60,4 +60,4 @@ test-graphql-http: ## run the public audits of GraphQL over HTTP (needs Node)
 	cd internal/graphqlhttp/audit && npm ci && ../../../.ci/with-server npm test
 
 check-schema: ## check that the schema keeps to public rules and breaks no client (needs Node)
-	cd internal/schemacheck && npm ci && npm run lint && npm run breaking && npm test
+	cd internal/schemacheck && npm ci && npm run lint && npm run breaking && npm test && npm run relay && npm run tada
