@@ -59,5 +59,8 @@ test-graphiql: ## walk through GraphiQL in a real browser (needs Node and Chromi
 test-graphql-http: ## run the public audits of GraphQL over HTTP (needs Node)
 	cd internal/graphqlhttp/audit && npm ci && ../../../.ci/with-server npm test
 
-check-schema: ## check that the schema keeps to public rules and breaks no client (needs Node)
+check-schema: ## check the schema with public rules and generated clients (needs Node)
 	cd internal/schemacheck && npm ci && npm run lint && npm run breaking && npm test && npm run relay && npm run tada
+	cd internal/schemacheck/client && $(GO) tool genqlient && cd nulls && $(GO) tool genqlient
+	cd internal/schemacheck && $(GO) mod tidy -diff && $(GO) vet ./... && \
+		../../.ci/with-server sh -c 'npm run served && $(GO) test -count=1 ./client'
