@@ -1,0 +1,33 @@
+// Checks that the server at HOOKQL_URL shows the schema that stands in
+// schema.graphqls, descriptions and all.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { buildClientSchema, buildSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema } from 'graphql';
+
+const query = getIntrospectionQuery({
+  specifiedByUrl: true,
+  directiveIsRepeatable: true,
+  schemaDescription: true,
+  inputValueDeprecation: true,
+  oneOf: true,
+});
+const answer = await fetch(process.env.HOOKQL_URL + '/graphql', {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ query }),
+});
+const { data, errors } = await answer.json();
+assert.equal(errors, undefined);
+
+// gqlgen shows @defer, which no schema here declares, and answers what it marks at once.
+data.__schema.directives = data.__schema.directives.filter((directive) => directive.name !== 'defer');
+
+const lines = (schema) => printSchema(lexicographicSortSchema(schema)).split('\n');
+const written = lines(buildSchema(await readFile(join(import.meta.dirname, '../../schema.graphqls'), 'utf8')));
+const shown = lines(buildClientSchema(data));
+const at = shown.findIndex((line, i) => line !== written[i]);
+if (at >= 0) assert.deepEqual(shown.slice(at, at + 5), written.slice(at, at + 5));
+assert.equal(shown.length, written.length);
+console.log('The server shows schema.graphqls.');
