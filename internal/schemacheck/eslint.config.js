@@ -27,6 +27,13 @@ export default [
       '@graphql-eslint/no-scalar-result-type-on-mutation': 'error',
       '@graphql-eslint/require-nullable-result-in-root': 'error', // a failing field never voids the answer
       '@graphql-eslint/require-nullable-fields-with-oneof': 'error',
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'InputValueDefinition[defaultValue][gqlType.kind=NonNullType]',
+          message: 'An input with a default is nullable: generated clients send null for what is not set.',
+        },
+      ],
 
       // Everything is described, not only types and root fields.
       '@graphql-eslint/require-description': [

@@ -76,15 +76,23 @@ test('a tree is compared with its last release', async (t) => {
   assert.match(await check(dir, dir), /breaks nothing of 1.0.0/);
 });
 
-test('what is not described is found', async () => {
+async function lint(sdl) {
   const eslint = new ESLint({
     cwd: join(import.meta.dirname, '../..'),
     overrideConfigFile: join(import.meta.dirname, 'eslint.config.js'),
   });
-  const [{ messages }] = await eslint.lintText(
+  const [{ messages }] = await eslint.lintText(sdl, { filePath: 'schema.graphqls' });
+  return (rule) => messages.filter((message) => message.ruleId === rule).map((message) => message.line);
+}
+
+test('what is not described is found', async () => {
+  const lines = await lint(
     'type Sort {\n  by(\n    way: Way\n  ): Int\n}\nenum Way {\n  UP\n}\ninput SortInput {\n  way: Way\n}\nscalar Day\ndirective @day on FIELD\ninterface Any {\n  id: ID!\n}\n',
-    { filePath: 'schema.graphqls' },
   );
-  const lines = messages.filter((m) => m.ruleId === '@graphql-eslint/require-description').map((m) => m.line);
-  assert.deepEqual(lines, [1, 2, 3, 6, 7, 9, 10, 12, 13, 14, 15]);
+  assert.deepEqual(lines('@graphql-eslint/require-description'), [1, 2, 3, 6, 7, 9, 10, 12, 13, 14, 15]);
+});
+
+test('a default that null cannot ask for is found', async () => {
+  const lines = await lint('input SortInput {\n  a: Int! = 1\n  b: Int = 1\n  c: Int!\n}\ntype Query {\n  d(e: [Int!]! = []): Int\n}\n');
+  assert.deepEqual(lines('no-restricted-syntax'), [2, 7]);
 });

@@ -1,5 +1,5 @@
 // The list of webhooks: a page, the next one, and what mutations do to it.
-// Only compiled, never run.
+// Compiled, and the queries are asked of a server as the compiler writes them.
 import { graphql } from 'relay-runtime';
 
 graphql`
@@ -76,12 +76,12 @@ graphql`
 graphql`
   fragment webhooks_testRuns on Webhook
   @refetchable(queryName: "webhooksTestRunsRefetchQuery")
-  @argumentDefinitions(count: { type: "Int", defaultValue: 10 }, cursor: { type: "String" }) {
+  @argumentDefinitions(count: { type: "Int", defaultValue: 3 }, cursor: { type: "String" }) {
     testRuns(first: $count, after: $cursor) @connection(key: "webhooks_testRuns") {
       edges {
         node {
           status
-          tests(verdicts: [FAIL, WARN]) {
+          tests(first: 5, verdicts: [FAIL, WARN]) {
             nodes {
               eventName
               verdict
