@@ -169,6 +169,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 		"Ping", "Migrate", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
 		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "CheckSealing", "RotateSealing",
+		"EndLeftTestRuns",
 	}
 	for _, p := range packages(t) {
 		if p.name() != "db" {

@@ -23,6 +23,8 @@ import (
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/internal/seal"
+	"github.com/hookql/hookql/resolvers"
+	"github.com/hookql/hookql/webhooktest"
 )
 
 // BenchmarkAbuse answers each request of the corpus and reports the worst: how
@@ -105,7 +107,8 @@ func devHandler(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	keys := auth.New(store.DB, auth.Options{Dev: true, Workspace: ready.workspaceID})
-	return routes(c, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}, store.DB, ready, keys, log)
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
+	return routes(c, addr, &resolvers.Resolver{DB: store.DB, Engine: newEngine(c, addr, store.DB, log)}, ready, keys, log)
 }
 
 // BenchmarkUnderAbuse asks the program for a list while eight connections throw
@@ -194,4 +197,33 @@ func peakMemory(b *testing.B, pid int) float64 {
 		b.Fatal(err)
 	}
 	return kib / 1024
+}
+
+// BenchmarkTestWebhook tests an endpoint that answers at once, with 1 event and
+// with all 12 of the sample catalogue, and reports how long the answer takes.
+func BenchmarkTestWebhook(b *testing.B) {
+	handler := devHandler(b)
+	receiver := httptest.NewServer(&webhooktest.Receiver{})
+	b.Cleanup(receiver.Close)
+	for _, events := range []string{"job.status", "*"} {
+		b.Run(events, func(b *testing.B) {
+			test := abuse{Query: pieces(`mutation { testWebhook(input: {target: {endpoint: {url: "` + receiver.URL + `", events: ["` + events + `"]}}}) { testRun { success tests { nodes { message } } } } }`)}
+			var took []time.Duration
+			for b.Loop() {
+				r, err := test.request("http://127.0.0.1:8080")
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.RequestURI = r.URL.RequestURI()
+				began, answer := time.Now(), httptest.NewRecorder()
+				handler.ServeHTTP(answer, r)
+				took = append(took, time.Since(began))
+				if !strings.Contains(answer.Body.String(), `"success":true`) {
+					b.Fatal(answer.Body)
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "median-ms")
+		})
+	}
 }

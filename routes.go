@@ -19,10 +19,9 @@ import (
 	"github.com/hookql/hookql/webhooktest"
 )
 
-// routes is everything that the service answers.
-func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, keys *auth.Authenticator, log *slog.Logger) http.Handler {
-	store.OnStatement = resolvers.CountStatement
-	engine := &delivery.Engine{
+// newEngine is the engine that sends what the service at addr has to send.
+func newEngine(c config.Config, addr *net.TCPAddr, store *db.DB, log *slog.Logger) *delivery.Engine {
+	return &delivery.Engine{
 		Client: delivery.Client{Policy: delivery.Policy{
 			AllowHTTP: c.AllowHTTP,
 			Loopback:  c.Dev,
@@ -30,11 +29,19 @@ func routes(c config.Config, addr *net.TCPAddr, store *db.DB, s setup, keys *aut
 			Ports:     c.AllowPorts,
 			Own:       ownAddrs(addr),
 		}},
-		Log:     log,
-		Version: version(),
+		Store:    store,
+		Log:      log,
+		Version:  version(),
+		Patience: patience,
 	}
+}
+
+// routes is everything that the service answers.
+func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, keys *auth.Authenticator, log *slog.Logger) http.Handler {
+	store := r.DB
+	store.OnStatement = resolvers.CountStatement
 	mux := http.NewServeMux()
-	api := resolvers.NewHandler(&resolvers.Resolver{DB: store, Engine: engine}, resolvers.Options{Log: log, HideSchema: c.HideSchema})
+	api := resolvers.NewHandler(r, resolvers.Options{Log: log, HideSchema: c.HideSchema})
 	mux.Handle("/graphql", keys.Handler(api))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)

@@ -23,6 +23,7 @@ import (
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/webhook"
+	"github.com/hookql/hookql/resolvers"
 )
 
 const usage = `Usage: hookql [verb] [options]
@@ -41,8 +42,9 @@ Verbs:
 Options:
 `
 
-// Once the program is told to stop, requests in flight may go on for patience,
-// then their contexts end; what has not answered after grace is cut off.
+// Once the program is told to stop, requests in flight and test runs that none
+// waits for may go on for patience, then their contexts end; requests that are
+// not answered after grace are cut off.
 const (
 	patience = 8 * time.Second
 	grace    = 10 * time.Second
@@ -152,11 +154,12 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		TrustedProxies: c.TrustedProxies,
 		Log:            log,
 	})
+	engine := newEngine(c, addr, store.DB, log)
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	server := &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		Handler:           routes(c, addr, store.DB, setup, keys, log),
+		Handler:           routes(c, addr, &resolvers.Resolver{DB: store.DB, Engine: engine}, setup, keys, log),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second, // for 1 MiB at 0.6 Mbit/s
 		WriteTimeout:      90 * time.Second, // more than a test run may take
@@ -174,6 +177,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		return nil
 	})
 	group.Go(func() error { return keys.Run(ctx) })
+	group.Go(func() error { return engine.Run(ctx) })
 	group.Go(func() error {
 		var cause error
 		select {

@@ -68,6 +68,8 @@ func serveReceiver() {
 //	                         send a document; the answer is on stdout
 //	json PATH WANT           compare a value of the last answer
 //	json PATH -> VAR         keep it in an environment variable
+//	eventually PATH WANT FILE [NAME=VALUE...]
+//	                         send a document until the answer has a value
 //	receiver NAME [RULE...]  start a receiver; its URL is in $NAME
 //	received NAME N          it got N requests; they are on stdout
 //	answer FILE              the last answer is that of the file, times and
@@ -89,12 +91,13 @@ func TestScripts(t *testing.T) {
 			"restart": func(ts *testscript.TestScript, _ bool, args []string) {
 				of(ts).restart(ts, len(args) == 1 && args[0] == "-kill")
 			},
-			"gql":      func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gql(ts, args) },
-			"json":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).json(ts, args) },
-			"answer":   func(ts *testscript.TestScript, _ bool, args []string) { of(ts).is(ts, args[0]) },
-			"receiver": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).receiver(ts, args) },
-			"received": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).received(ts, args) },
-			"http":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).http(ts, args) },
+			"gql":        func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gql(ts, args) },
+			"json":       func(ts *testscript.TestScript, _ bool, args []string) { of(ts).json(ts, args) },
+			"eventually": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).eventually(ts, args) },
+			"answer":     func(ts *testscript.TestScript, _ bool, args []string) { of(ts).is(ts, args[0]) },
+			"receiver":   func(ts *testscript.TestScript, _ bool, args []string) { of(ts).receiver(ts, args) },
+			"received":   func(ts *testscript.TestScript, _ bool, args []string) { of(ts).received(ts, args) },
+			"http":       func(ts *testscript.TestScript, _ bool, args []string) { of(ts).http(ts, args) },
 		},
 	})
 }
@@ -203,38 +206,56 @@ func (s *scenario) gql(ts *testscript.TestScript, args []string) {
 	_, _ = fmt.Fprintln(ts.Stdout(), pretty.String())
 }
 
+// eventually asks until the answer is as wanted, which the last comparison says.
+func (s *scenario) eventually(ts *testscript.TestScript, args []string) {
+	path, want := args[0], args[1]
+	for patience := time.Now().Add(patienceOfTests); ; time.Sleep(50 * time.Millisecond) {
+		s.gql(ts, args[2:])
+		if s.value(ts, path) == want || time.Now().After(patience) {
+			s.json(ts, args[:2])
+			return
+		}
+	}
+}
+
 func (s *scenario) json(ts *testscript.TestScript, args []string) {
+	got := s.value(ts, args[0])
+	if args[1] == "->" {
+		ts.Setenv(args[2], got)
+	} else if got != args[1] {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}
+
+// value is what stands at a path of the last answer: a text as it is, anything
+// else as JSON.
+func (s *scenario) value(ts *testscript.TestScript, path string) string {
 	value := s.answer
-	for _, step := range strings.Split(args[0], ".") {
+	for _, step := range strings.Split(path, ".") {
 		switch at := value.(type) {
 		case map[string]any:
 			member, ok := at[step]
 			if !ok {
-				ts.Fatalf("%s: there is no %s", args[0], step)
+				ts.Fatalf("%s: there is no %s", path, step)
 			}
 			value = member
 		case []any:
 			i, err := strconv.Atoi(step)
 			ts.Check(err)
 			if i >= len(at) {
-				ts.Fatalf("%s: there are %d items only", args[0], len(at))
+				ts.Fatalf("%s: there are %d items only", path, len(at))
 			}
 			value = at[i]
 		default:
-			ts.Fatalf("%s: nothing is at %s", args[0], step)
+			ts.Fatalf("%s: nothing is at %s", path, step)
 		}
 	}
-	got, isText := value.(string)
-	if !isText {
-		text, err := json.Marshal(value)
-		ts.Check(err)
-		got = string(text)
+	if text, isText := value.(string); isText {
+		return text
 	}
-	if args[1] == "->" {
-		ts.Setenv(args[2], got)
-	} else if got != args[1] {
-		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
-	}
+	text, err := json.Marshal(value)
+	ts.Check(err)
+	return string(text)
 }
 
 func (s *scenario) receiver(ts *testscript.TestScript, args []string) {

@@ -63,7 +63,7 @@ func newWebhook(uid string) *webhook.Webhook {
 func insert(t *testing.T, d *db.DB, workspaceID string, w *webhook.Webhook) *webhook.Webhook {
 	t.Helper()
 	w.WorkspaceID = workspaceID
-	if err := d.InsertWebhook(t.Context(), workspaceID, w); err != nil {
+	if _, err := d.InsertWebhook(t.Context(), workspaceID, w, webhook.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -163,7 +163,7 @@ func TestUidIsUniqueInItsWorkspace(t *testing.T) {
 	insert(t, d, ours, newWebhook("mine"))
 	insert(t, d, theirs, newWebhook("mine"))
 	var mistake *webhook.Error
-	if err := d.InsertWebhook(t.Context(), ours, newWebhook("mine")); !errors.As(err, &mistake) || mistake.Code != webhook.Taken {
+	if _, err := d.InsertWebhook(t.Context(), ours, newWebhook("mine"), webhook.Idempotency{}); !errors.As(err, &mistake) || mistake.Code != webhook.Taken {
 		t.Errorf("InsertWebhook with a uid that is there = %v, want TAKEN", err)
 	}
 }
@@ -195,7 +195,7 @@ func TestUniqueURLs(t *testing.T) {
 			if i%2 == 0 {
 				w := newWebhook(fmt.Sprint("racer-", i))
 				w.URL = "https://example.com/goal"
-				err = d.InsertWebhook(context.Background(), ours, w)
+				_, err = d.InsertWebhook(context.Background(), ours, w, webhook.Idempotency{})
 			} else {
 				_, err = d.ChangeWebhook(context.Background(), ours, []string{"old", "twin"}[i/2%2], move("https://example.com/goal"))
 			}
@@ -347,11 +347,20 @@ func TestWebhookPages(t *testing.T) {
 // insertRun keeps a run of one webhook with everything a receiver may answer.
 func insertRun(t *testing.T, d *db.DB, w *webhook.Webhook) *webhook.TestRun {
 	t.Helper()
-	run, results := newRun(w)
-	if err := d.InsertTestRun(t.Context(), w.WorkspaceID, run, results); err != nil {
+	run, tests := newRun(w)
+	keepRun(t, d, run, tests)
+	return run
+}
+
+// keepRun keeps a run from its beginning to its end.
+func keepRun(t *testing.T, d *db.DB, run *webhook.TestRun, tests []webhook.Test) {
+	t.Helper()
+	if err := d.BeginTestRun(t.Context(), run.WorkspaceID, run, tests); err != nil {
 		t.Fatal(err)
 	}
-	return run
+	if _, err := d.KeepTestRun(t.Context(), run.WorkspaceID, run, tests); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.Test) {
@@ -375,6 +384,7 @@ func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.Test) {
 			RunID:     run.ID,
 			EventName: "job.status",
 			Scenario:  webhook.ScenarioValid,
+			StartedAt: &now,
 			Verdict:   webhook.VerdictPass,
 			Message:   "Answered 200 OK.",
 		},
@@ -409,9 +419,7 @@ func TestTestRunReadsBackAsWritten(t *testing.T) {
 	d, workspaceID := open(t)
 	w := insert(t, d, workspaceID, newWebhook("mine"))
 	run, tests := newRun(w)
-	if err := d.InsertTestRun(t.Context(), workspaceID, run, tests); err != nil {
-		t.Fatal(err)
-	}
+	keepRun(t, d, run, tests)
 	readBack := func(what string, want, got any, err error) {
 		t.Helper()
 		if err != nil {
@@ -454,9 +462,7 @@ func TestOddTextIsKept(t *testing.T) {
 	results[0].Message = "NUL \x00 and \xff"
 	results[0].Exchanges[0].Detail = "\x00"
 	results[0].Exchanges[0].Response.StatusText = "\x00\xfe"
-	if err := d.InsertTestRun(t.Context(), workspaceID, run, results); err != nil {
-		t.Fatalf("a receiver's odd bytes kept the run from being kept: %v", err)
-	}
+	keepRun(t, d, run, results)
 	one, err := d.TestResult(t.Context(), workspaceID, results[0].ID)
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,8 @@ INSERT INTO test_exchanges (
 	response_headers,
 	response_body,
 	response_truncated
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`)
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+ON CONFLICT (result_id, number) DO NOTHING`)
 
 func (d *DB) insertExchanges(ctx context.Context, tx *sqlx.Tx, workspaceID, resultID string, exchanges []webhook.Exchange) error {
 	for i, e := range exchanges {

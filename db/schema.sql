@@ -36,6 +36,18 @@ CREATE TABLE event_types (
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
 );
 
+CREATE TABLE idempotency_keys (
+    workspace_id text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    input_hash bytea NOT NULL,
+    object_id text COLLATE "C" NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (workspace_id, key),
+    CONSTRAINT idempotency_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT idempotency_keys_input_hash_check CHECK ((length(input_hash) = 32))
+);
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
 CREATE TABLE sealing_keys (
     id text COLLATE "C" NOT NULL,
     sealed bytea NOT NULL,
@@ -80,8 +92,9 @@ CREATE TABLE test_results (
     position integer NOT NULL,
     event_name text NOT NULL,
     scenario text NOT NULL,
-    verdict text NOT NULL,
+    verdict text,
     message text NOT NULL,
+    started_at timestamp with time zone,
     CONSTRAINT test_results_pkey PRIMARY KEY (id),
     CONSTRAINT test_results_run_id_position_key UNIQUE (run_id, "position"),
     CONSTRAINT test_results_run_id_fkey FOREIGN KEY (run_id) REFERENCES test_runs(id) ON DELETE CASCADE,
@@ -102,6 +115,8 @@ CREATE TABLE test_runs (
     tests_total integer NOT NULL,
     tests_succeeded integer NOT NULL,
     tests_failed integer NOT NULL,
+    leased_until timestamp with time zone,
+    canceled boolean NOT NULL DEFAULT false,
     CONSTRAINT test_runs_pkey PRIMARY KEY (id),
     CONSTRAINT test_runs_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE SET NULL,
     CONSTRAINT test_runs_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
@@ -114,6 +129,7 @@ CREATE TABLE test_runs (
 );
 CREATE INDEX test_runs_by_webhook ON public.test_runs USING btree (webhook_id, id);
 CREATE INDEX test_runs_by_workspace ON public.test_runs USING btree (workspace_id);
+CREATE INDEX test_runs_running ON public.test_runs USING btree (id) WHERE (status = 'RUNNING'::text);
 
 CREATE TABLE webhooks (
     id text COLLATE "C" NOT NULL,

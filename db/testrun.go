@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/hookql/hookql/internal/webhook"
@@ -26,6 +25,7 @@ type testRunRow struct {
 
 func (r testRunRow) testRun() *webhook.TestRun {
 	run := webhook.TestRun(r)
+	run.StartedAt, run.FinishedAt = run.StartedAt.UTC(), inUTC(run.FinishedAt)
 	return &run
 }
 
@@ -40,46 +40,6 @@ const testRunColumns = `
 	tests_total,
 	tests_succeeded,
 	tests_failed`
-
-// A webhook that was deleted while it was tested leaves a run without one.
-var insertTestRun = newStatement("test_runs.insert", `
-INSERT INTO test_runs (`+testRunColumns+`
-) VALUES ($1, $2, (SELECT id FROM webhooks WHERE workspace_id = $2 AND id = $3 FOR KEY SHARE),
-	$4, $5, $6, $7, $8, $9, $10)`)
-
-var insertTestResult = newStatement("test_results.insert", `
-INSERT INTO test_results (
-	id,
-	workspace_id,
-	run_id,
-	position,
-	event_name,
-	scenario,
-	verdict,
-	message
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
-
-// InsertTestRun keeps a run with its tests, all or none.
-func (d *DB) InsertTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx) error {
-		_, err := d.exec(ctx, tx, insertTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.Status,
-			run.StartedAt, run.FinishedAt, run.TestsTotal, run.TestsSucceeded, run.TestsFailed)
-		if err != nil {
-			return err
-		}
-		for i, r := range tests {
-			_, err := d.exec(ctx, tx, insertTestResult, r.ID, workspaceID, run.ID, i+1, r.EventName,
-				r.Scenario, r.Verdict, text(r.Message))
-			if err != nil {
-				return err
-			}
-			if err := d.insertExchanges(ctx, tx, workspaceID, r.ID, r.Exchanges); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
 
 var findTestRun = newStatement("test_runs.find", `
 SELECT`+testRunColumns+`
@@ -181,19 +141,24 @@ type testResultRow struct {
 	RunID     string `db:"run_id"`
 	EventName string `db:"event_name"`
 	Scenario  string
-	Verdict   webhook.Verdict
+	StartedAt *time.Time `db:"started_at"`
+	Verdict   *webhook.Verdict
 	Message   string
 }
 
 func (r testResultRow) testResult() *webhook.TestResult {
-	return &webhook.TestResult{
+	result := &webhook.TestResult{
 		ID:        r.ID,
 		RunID:     r.RunID,
 		EventName: r.EventName,
 		Scenario:  r.Scenario,
-		Verdict:   r.Verdict,
+		StartedAt: inUTC(r.StartedAt),
 		Message:   r.Message,
 	}
+	if r.Verdict != nil {
+		result.Verdict = *r.Verdict
+	}
+	return result
 }
 
 var findTestResult = newStatement("test_results.find", `
@@ -202,6 +167,7 @@ SELECT
 	run_id,
 	event_name,
 	scenario,
+	started_at,
 	verdict,
 	message
 FROM test_results
@@ -223,6 +189,7 @@ SELECT
 	run_id,
 	event_name,
 	scenario,
+	started_at,
 	verdict,
 	message
 FROM test_results

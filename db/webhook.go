@@ -232,20 +232,26 @@ INSERT INTO webhooks (`+webhookColumns+`
 ) VALUES ($1, $2,`+webhookStateValues+`)`)
 
 // InsertWebhook registers a webhook. A uid that the workspace has already, or a
-// URL where UniqueURLs is set, is a webhook.Taken error.
-func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook) error {
+// URL where UniqueURLs is set, is a webhook.Taken error. Where the caller made
+// one with the same idempotency key before, nothing is done and its id is
+// returned.
+func (d *DB) InsertWebhook(ctx context.Context, workspaceID string, w *webhook.Webhook, i webhook.Idempotency) (earlier string, err error) {
 	w.WorkspaceID = workspaceID
 	state, err := d.stateOf(ctx, w)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+	err = d.inTx(ctx, func(tx *sqlx.Tx) (err error) {
+		if earlier, err = d.claim(ctx, tx, workspaceID, i, w.ID); err != nil || earlier != "" {
+			return err
+		}
 		if err := d.reserveURL(ctx, tx, workspaceID, w); err != nil {
 			return err
 		}
-		_, err := d.exec(ctx, tx, insertWebhook, state...)
+		_, err = d.exec(ctx, tx, insertWebhook, state...)
 		return uidTaken(err, w.UID)
 	})
+	return earlier, err
 }
 
 var lockURL = newStatement("webhooks.lock_url", `

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -36,10 +38,18 @@ var insertWorkspace = newStatement("workspaces.insert", `
 INSERT INTO workspaces (`+workspaceColumns+`
 ) VALUES ($1, $2, $3, $4, $5, $6)`)
 
-// InsertWorkspace opens a workspace; webhook.Taken where the uid is.
-func (d *DB) InsertWorkspace(ctx context.Context, w *webhook.Workspace) error {
-	_, err := d.exec(ctx, d.pool, insertWorkspace, w.ID, w.UID, w.Name, w.Metadata, w.CreatedAt, w.UpdatedAt)
-	return workspaceError(err)
+// InsertWorkspace opens a workspace; webhook.Taken where the uid is. The
+// idempotency key is one of the workspace that the caller works in; where one
+// was opened with it before, nothing is done and its id is returned.
+func (d *DB) InsertWorkspace(ctx context.Context, callersID string, w *webhook.Workspace, i webhook.Idempotency) (earlier string, err error) {
+	err = d.inTx(ctx, func(tx *sqlx.Tx) (err error) {
+		if earlier, err = d.claim(ctx, tx, callersID, i, w.ID); err != nil || earlier != "" {
+			return err
+		}
+		_, err = d.exec(ctx, tx, insertWorkspace, w.ID, w.UID, w.Name, w.Metadata, w.CreatedAt, w.UpdatedAt)
+		return workspaceError(err)
+	})
+	return earlier, err
 }
 
 // workspaceError finds the caller's mistake in a failed write.

@@ -11,10 +11,15 @@
 //   - An attempt ends within its time limit, and an answer costs a bounded
 //     number of bytes, whatever the receiver does.
 //   - A receiver that fails is an outcome, never an error.
+//   - A test run that was begun comes to an end, and each of its tests to one
+//     result, whatever becomes of its process: FINISHED, or ABORTED where it
+//     was cut off.
 //
 // # The way of a test
 //
-//	testrun.go   Engine.Test: some payloads at once, one time limit for all
+//	engine.go    which runs are under way, and the end of those that were left
+//	testrun.go   Engine.Test, Start: some payloads at once, one time limit for
+//	             all; how far it is goes to the Store as it happens
 //	attempt.go   one message to one webhook, once
 //	  policy.go    may it be sent there?  url.go  is it a URL at all?
 //	  request.go   the bytes: format, query, headers; sign.go  the signature
@@ -35,12 +40,15 @@
 //
 // # Goroutines
 //
-//	each test of a run   Engine.Test, at most 8   ends with its attempt; Test waits
+//	a run nobody waits   Engine.Start, at most 20  ends with the run; Run waits
+//	sender of a run      Engine.run                ends with the run's tests; run waits
+//	each test of a run   Engine.send, at most 8    ends with its attempt; send waits
 //	writer of a request  roundTrip                 ends when written, or when the
 //	                                               connection is closed; roundTrip waits
 //	deadline of a conn   interrupt                 runs only once a context is done;
 //	                                               the exchange waits for it
 //	name lookup          net.Resolver              its own; given up with its context
 //
-// Nothing else is started, and no lock is held.
+// Nothing else is started. One lock guards the list of runs under way; nothing
+// waits while it is held.
 package delivery

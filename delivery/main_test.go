@@ -16,10 +16,16 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+
+// tests run with a PostgreSQL for those that keep what they do.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return pgtest.Run(t.M) }
 
 const testSecret = webhook.Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")
 

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,10 +40,22 @@ func sentence(x *webhook.Exchange, advice string) string {
 	case webhook.OutcomeBlocked:
 		return "Nothing was sent. " + x.Detail
 	case webhook.OutcomeCanceled:
-		return "Stopped before an answer came: " + strings.TrimSuffix(x.Detail, ".") + "."
+		return unanswered(strings.TrimSuffix(x.Detail, "."))
 	default:
 		return x.Detail
 	}
+}
+
+// unanswered tells of a test that was sent and cut off.
+func unanswered(cause string) string { return "Stopped before an answer came: " + cause + "." }
+
+// notSent tells of a test that was cut off before it was sent.
+func notSent(cause error) string {
+	message := "Not sent: " + cause.Error() + " before its turn came."
+	if errors.Is(cause, errTestTimeout) {
+		message += " Let the receiver answer faster, or test fewer event types at once."
+	}
+	return message
 }
 
 func delivered(x *webhook.Exchange) string {

@@ -4,26 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
-
-// Engine sends events to webhooks. Today it sends tests; the delivery of
-// published events comes to stand on the same attempt. The zero Engine is
-// usable and safe. It is safe for concurrent use.
-type Engine struct {
-	// Client does the sending, by its policy.
-	Client Client
-	// Log gets each test run at debug level; nil: nothing is logged.
-	Log *slog.Logger
-	// Version follows HookQL/ in User-Agent; empty: HookQL alone.
-	Version string
-	// TestTimeout is how long a whole test run may take; zero: 60 seconds.
-	TestTimeout time.Duration
-}
 
 // Payload is what to test a webhook with.
 type Payload struct {
@@ -32,65 +19,207 @@ type Payload struct {
 	Data json.RawMessage
 }
 
+// Plan is what a test run is to do.
+type Plan struct {
+	Webhook *webhook.Webhook
+	// Payloads are each sent once, some at the same time.
+	Payloads []Payload
+	// Succeeded, where set, is called when every test has succeeded, before the
+	// run is kept as finished: whoever sees its end sees what came of it, too.
+	Succeeded func(context.Context) error
+}
+
 const (
 	defaultTestTimeout = 60 * time.Second
 	testsAtOnce        = 8
+	// keepPeriod gathers what happened in a run, so that a run of fast
+	// receivers is written at its beginning and its end alone, and one of slow
+	// receivers ten times a second at most.
+	keepPeriod = 100 * time.Millisecond
+	// beatPeriod is how often a run in which nothing happens says that it lives
+	// and asks whether it was canceled.
+	beatPeriod = 500 * time.Millisecond
+	// keepTime is how long a run may take to be kept, whatever became of the
+	// request that asked for it.
+	keepTime = 5 * time.Second
 )
 
-// errTestTimeout is why a test run's context ended.
-var errTestTimeout = errors.New("the time for the whole test run was over")
-
-// Test sends each payload to w once, as a test, some at the same time, and
-// returns when all are answered or the time is over. A receiver that fails is
-// a result, so there is no error. The results are in the order of the payloads.
+// Test runs a plan and returns when all is answered and kept, or the time is
+// over. A receiver that fails is a result; the error says that the run could
+// not be kept, and the run is nil then, or it is that of Plan.Succeeded. The
+// results are in the order of the payloads.
 //
-// A run that ctx or the time cut off is ABORTED. Its tests that had no answer
-// by then failed; those that had not begun have no exchange.
-func (e *Engine) Test(ctx context.Context, w *webhook.Webhook, payloads []Payload) (webhook.TestRun, []webhook.Test) {
-	run := newTestRun(w, len(payloads))
-	results := make([]webhook.Test, len(payloads))
-	ctx, cancel := context.WithTimeoutCause(ctx, e.testTimeout(), errTestTimeout)
-	defer cancel()
+// A run that was cut off, by ctx, by the time or by Cancel, is ABORTED. Its
+// tests that had no answer by then failed; those that had not begun have no
+// exchange.
+func (e *Engine) Test(ctx context.Context, p Plan) (*webhook.TestRun, []webhook.Test, error) {
+	ctx, r, err := e.begin(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := e.run(ctx, r); err != nil {
+		return nil, nil, err
+	}
+	return &r.run, r.tests, r.succeeded
+}
 
-	var tests sync.WaitGroup
-	slots := make(chan struct{}, testsAtOnce) // a test holds one while it runs
-	for i, p := range payloads {
-		results[i].TestResult = webhook.TestResult{
+// Start begins to run a plan as Test does, and returns the run as it begins. It
+// goes on whatever becomes of ctx; the store knows how far it is. The error is
+// a *webhook.Error where too many are under way.
+func (e *Engine) Start(ctx context.Context, p Plan) (*webhook.TestRun, []webhook.Test, error) {
+	release, err := e.runs.reserve(p.Webhook.WorkspaceID)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, r, err := e.begin(context.WithoutCancel(ctx), p)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	run, tests := r.run, slices.Clone(r.tests) // as they are now
+	go func() {
+		defer release()
+		err := e.run(ctx, r)
+		if err := errors.Join(err, r.succeeded); err != nil {
+			e.log().WarnContext(ctx, "a test run that nobody waits for", "run_id", run.ID, "error", err)
+		}
+	}()
+	return &run, tests, nil
+}
+
+// testRun is a run that is under way. One goroutine has it, that of run.
+type testRun struct {
+	plan      Plan
+	run       webhook.TestRun
+	tests     []webhook.Test
+	succeeded error // what Plan.Succeeded said
+
+	cancel  context.CancelCauseFunc
+	leave   func()
+	changed []int     // tests that were sent or done since they were kept
+	kept    time.Time // when the store was last written to
+}
+
+// begin keeps a run as it begins. The context that comes back is the run's; it
+// ends when the run is canceled.
+func (e *Engine) begin(ctx context.Context, p Plan) (context.Context, *testRun, error) {
+	r := newTestRun(p)
+	keep, done := context.WithTimeout(ctx, keepTime)
+	defer done()
+	if err := e.store().BeginTestRun(keep, r.run.WorkspaceID, &r.run, r.tests); err != nil {
+		// Where it is kept all the same, it is ended as one that was left.
+		return nil, nil, fmt.Errorf("begin the test run: %w", err)
+	}
+	r.kept = time.Now()
+	ctx, r.cancel = context.WithCancelCause(ctx)
+	r.leave = e.runs.enter(r.run.ID, r.cancel)
+	return ctx, r, nil
+}
+
+func newTestRun(p Plan) *testRun {
+	r := &testRun{
+		plan: p,
+		run: webhook.TestRun{
+			ID:          webhook.NewID(webhook.TestRunPrefix),
+			WorkspaceID: p.Webhook.WorkspaceID,
+			URL:         p.Webhook.URL,
+			Status:      webhook.TestRunRunning,
+			StartedAt:   webhook.Now(),
+			TestsTotal:  len(p.Payloads),
+		},
+		tests: make([]webhook.Test, len(p.Payloads)),
+	}
+	if p.Webhook.ID != "" {
+		r.run.WebhookID = &p.Webhook.ID
+	}
+	for i, payload := range p.Payloads {
+		r.tests[i].TestResult = webhook.TestResult{
 			ID:        webhook.NewID(webhook.TestPrefix),
-			RunID:     run.ID,
-			EventName: p.EventName,
+			RunID:     r.run.ID,
+			EventName: payload.EventName,
 			Scenario:  webhook.ScenarioValid,
 		}
+	}
+	return r
+}
+
+// run takes a run that has begun to its end. The error says that the end could
+// not be kept; the store ends it then, as one that its process left.
+func (e *Engine) run(ctx context.Context, r *testRun) error {
+	defer r.leave()
+	defer r.cancel(nil)
+	ctx, over := context.WithTimeoutCause(ctx, e.testTimeout(), errTestTimeout)
+	defer over()
+
+	// Filled and closed by send. It has room for all that send has to say, so
+	// that no test waits for the store.
+	changes := make(chan change, 2*len(r.tests))
+	var sending sync.WaitGroup
+	sending.Go(func() { e.send(ctx, &r.plan, slices.Clone(r.tests), changes) })
+	e.follow(ctx, r, changes)
+	sending.Wait()
+
+	r.finish(ctx.Err() != nil)
+	if success := r.run.Success(); *success && r.plan.Succeeded != nil {
+		r.succeeded = e.thenSucceeded(ctx, r)
+	}
+	err := e.keep(ctx, r)
+	e.logRun(ctx, &r.run)
+	return err
+}
+
+// thenSucceeded does what the plan wants done after success.
+func (e *Engine) thenSucceeded(ctx context.Context, r *testRun) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	return r.plan.Succeeded(ctx)
+}
+
+// change is a test that was sent or is done.
+type change struct {
+	index int
+	test  webhook.Test
+}
+
+// send sends the tests, some at the same time, and tells of each when it begins
+// and when it is done.
+func (e *Engine) send(ctx context.Context, p *Plan, tests []webhook.Test, changes chan<- change) {
+	defer close(changes)
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	slots := make(chan struct{}, testsAtOnce) // a test holds one while it runs
+	for i, test := range tests {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			leaveOut(&results[i], context.Cause(ctx))
+			leaveOut(&test.TestResult, context.Cause(ctx))
+			changes <- change{i, test}
 			continue
 		}
-		tests.Go(func() {
+		sending.Go(func() {
 			defer func() { <-slots }()
-			e.test(ctx, w, p.Data, &results[i])
+			now := webhook.Now()
+			test.StartedAt = &now
+			changes <- change{i, test}
+			e.test(ctx, p.Webhook, p.Payloads[i].Data, &test)
+			changes <- change{i, test}
 		})
 	}
-	tests.Wait()
-	finish(&run, results, ctx.Err() != nil)
-	e.logRun(ctx, &run)
-	return run, results
 }
 
 // test runs one test and fills in its result.
-func (e *Engine) test(ctx context.Context, w *webhook.Webhook, data json.RawMessage, result *webhook.Test) {
+func (e *Engine) test(ctx context.Context, w *webhook.Webhook, data json.RawMessage, test *webhook.Test) {
 	x, message := e.attempt(ctx, w, &Message{
-		ID:        result.ID,
-		EventName: result.EventName,
+		ID:        test.ID,
+		EventName: test.EventName,
 		Timestamp: webhook.Now(),
 		Data:      data,
 	})
-	result.Exchanges = []webhook.Exchange{x}
-	result.Message = message
-	result.Verdict = verdict(&x)
+	test.Exchanges = []webhook.Exchange{x}
+	test.Message = message
+	test.Verdict = verdict(&x)
 }
 
 // verdict judges an exchange with a receiver that must answer 2xx.
@@ -106,45 +235,82 @@ func verdict(x *webhook.Exchange) webhook.Verdict {
 }
 
 // leaveOut fills in the result of a test that did not begin.
-func leaveOut(result *webhook.Test, cause error) {
+func leaveOut(result *webhook.TestResult, cause error) {
 	result.Verdict = webhook.VerdictFail
-	result.Message = "Not sent: " + cause.Error() + " before its turn came."
-	if errors.Is(cause, errTestTimeout) {
-		result.Message += " Let the receiver answer faster, or test fewer event types at once."
+	result.Message = notSent(cause)
+}
+
+// follow notes what send tells, keeps it now and then, and returns when all are
+// done. What could not be kept is kept the next time.
+func (e *Engine) follow(ctx context.Context, r *testRun, changes <-chan change) {
+	pulse := time.NewTicker(keepPeriod)
+	defer pulse.Stop()
+	for {
+		select {
+		case c, more := <-changes:
+			if !more {
+				return
+			}
+			r.note(c)
+		case <-pulse.C:
+			if len(r.changed) == 0 && time.Since(r.kept) < beatPeriod {
+				continue
+			}
+			if err := e.keep(ctx, r); err != nil {
+				e.log().WarnContext(ctx, "a test run was not kept", "run_id", r.run.ID, "error", err)
+			}
+		}
 	}
 }
 
-func newTestRun(w *webhook.Webhook, tests int) webhook.TestRun {
-	run := webhook.TestRun{
-		ID:          webhook.NewID(webhook.TestRunPrefix),
-		WorkspaceID: w.WorkspaceID,
-		URL:         w.URL,
-		Status:      webhook.TestRunRunning,
-		StartedAt:   webhook.Now(),
-		TestsTotal:  tests,
+// note takes in what became of a test.
+func (r *testRun) note(c change) {
+	r.tests[c.index] = c.test
+	if !slices.Contains(r.changed, c.index) {
+		r.changed = append(r.changed, c.index)
 	}
-	if w.ID != "" {
-		run.WebhookID = &w.ID
+	switch success := c.test.Success(); {
+	case success == nil:
+	case *success:
+		r.run.TestsSucceeded++
+	default:
+		r.run.TestsFailed++
 	}
-	return run
 }
 
-// finish counts the results. A run was cut off when its context ended before
-// every test had its answer.
-func finish(run *webhook.TestRun, results []webhook.Test, ended bool) {
+// finish ends the run. It was cut off when its context ended before every test
+// had its answer.
+func (r *testRun) finish(ended bool) {
 	now := webhook.Now()
-	run.FinishedAt = &now
-	run.Status = webhook.TestRunFinished
-	for i := range results {
-		if *results[i].Verdict.Success() {
-			run.TestsSucceeded++
-		} else {
-			run.TestsFailed++
-		}
-		if ended && results[i].Outcome() == webhook.OutcomeCanceled {
-			run.Status = webhook.TestRunAborted
-		}
+	r.run.FinishedAt = &now
+	r.run.Status = webhook.TestRunFinished
+	if ended && slices.ContainsFunc(r.tests, func(t webhook.Test) bool { return t.Outcome() == webhook.OutcomeCanceled }) {
+		r.run.Status = webhook.TestRunAborted
 	}
+}
+
+// keep writes down how far the run is, whatever became of its context, and cuts
+// it off where somebody canceled it or the store has ended it.
+func (e *Engine) keep(ctx context.Context, r *testRun) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	changed := make([]webhook.Test, len(r.changed))
+	for i, index := range r.changed {
+		changed[i] = r.tests[index]
+	}
+	r.kept = time.Now()
+	canceled, err := e.store().KeepTestRun(ctx, r.run.WorkspaceID, &r.run, changed)
+	switch {
+	case errors.Is(err, webhook.NotFound):
+		r.cancel(errLeft)
+		return errors.New("the test run was silent for too long and was ended, or deleted")
+	case err != nil:
+		return fmt.Errorf("keep the test run: %w", err)
+	case canceled:
+		r.cancel(errCanceled)
+	}
+	r.changed = nil
+	return nil
 }
 
 func (e *Engine) testTimeout() time.Duration {
@@ -155,10 +321,7 @@ func (e *Engine) testTimeout() time.Duration {
 }
 
 func (e *Engine) logRun(ctx context.Context, run *webhook.TestRun) {
-	if e.Log == nil {
-		return
-	}
-	e.Log.DebugContext(ctx, "tested", "run_id", run.ID, "status", string(run.Status),
+	e.log().DebugContext(ctx, "tested", "run_id", run.ID, "status", string(run.Status),
 		"tests_succeeded", run.TestsSucceeded, "tests_failed", run.TestsFailed,
 		"duration", run.FinishedAt.Sub(run.StartedAt))
 }

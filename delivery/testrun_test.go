@@ -37,6 +37,16 @@ func payloads(names ...string) []Payload {
 	return list
 }
 
+// test runs a plan that is not kept.
+func test(t *testing.T, e *Engine, w *webhook.Webhook, list []Payload) (*webhook.TestRun, []webhook.Test) {
+	t.Helper()
+	run, results, err := e.Test(t.Context(), Plan{Webhook: w, Payloads: list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run, results
+}
+
 func TestRun(t *testing.T) {
 	t.Parallel()
 	answer, err := webhooktest.Script("b:500")
@@ -45,7 +55,7 @@ func TestRun(t *testing.T) {
 	}
 	receiver := &webhooktest.Receiver{Answer: answer}
 	w := postWebhook(receive(t, receiver))
-	run, results := devEngine().Test(t.Context(), w, payloads("a", "b", "c"))
+	run, results := test(t, devEngine(), w, payloads("a", "b", "c"))
 
 	if run.Status != webhook.TestRunFinished || run.TestsTotal != 3 || run.TestsSucceeded != 2 || run.TestsFailed != 1 {
 		t.Errorf("got %+v, want 3 tests, 2 succeeded, 1 failed, FINISHED", run)
@@ -96,7 +106,7 @@ func TestRecordedSignedAndSentAreTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, test := range []struct {
+	for _, c := range []struct {
 		name   string
 		change func(w *webhook.Webhook)
 	}{
@@ -111,15 +121,15 @@ func TestRecordedSignedAndSentAreTheSame(t *testing.T) {
 			w.Headers = []webhook.Header{{Name: "X-Tenant", Value: "a, b"}, {Name: "Authorization", Value: "Bearer t"}}
 		}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			receiver := &webhooktest.Receiver{Secrets: func(context.Context, string) ([]string, error) {
 				return []string{string(testSecret)}, nil
 			}}
 			w := postWebhook(receive(t, receiver))
-			test.change(w)
+			c.change(w)
 			data := json.RawMessage(`{"a":"<&> é\u2028","n":12345678901234567890.10}`)
-			_, results := devEngine().Test(t.Context(), w, []Payload{{"job.status", data}})
+			_, results := test(t, devEngine(), w, []Payload{{"job.status", data}})
 			sent := results[0].Exchanges[0].Request
 			got := receiver.Requests()[0]
 
@@ -161,7 +171,7 @@ func TestGoFetch(t *testing.T) {
 	t.Parallel()
 	receiver := &webhooktest.Receiver{}
 	w := getWebhook(receive(t, receiver))
-	devEngine().Test(t.Context(), w, []Payload{{"job_status", json.RawMessage(`{"job_id":"b3131f1d","job_status":"fetcher_approaching_dropoff"}`)}})
+	test(t, devEngine(), w, []Payload{{"job_status", json.RawMessage(`{"job_id":"b3131f1d","job_status":"fetcher_approaching_dropoff"}`)}})
 	if got, want := receiver.Requests()[0].URL, w.URL+"/?job_id=b3131f1d&job_status=fetcher_approaching_dropoff"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -171,7 +181,7 @@ func TestUnsaved(t *testing.T) {
 	t.Parallel()
 	w := postWebhook("http://127.0.0.1:9")
 	w.ID = ""
-	if run, _ := devEngine().Test(t.Context(), w, nil); run.WebhookID != nil || run.Status != webhook.TestRunFinished {
+	if run, _ := test(t, devEngine(), w, nil); run.WebhookID != nil || run.Status != webhook.TestRunFinished {
 		t.Errorf("got %+v, want no webhook and a run that is FINISHED with no tests", run)
 	}
 }
@@ -179,8 +189,7 @@ func TestUnsaved(t *testing.T) {
 func TestZeroEngineIsSafe(t *testing.T) {
 	t.Parallel()
 	p := listen(t, func(net.Conn) { t.Error("a connection was opened") })
-	var e Engine
-	run, results := e.Test(t.Context(), postWebhook(p.url()), payloads("a"))
+	run, results := test(t, new(Engine), postWebhook(p.url()), payloads("a"))
 	if run.TestsFailed != 1 || results[0].Outcome() != webhook.OutcomeBlocked {
 		t.Errorf("got %+v, want BLOCKED", results[0])
 	}
@@ -189,7 +198,7 @@ func TestZeroEngineIsSafe(t *testing.T) {
 func TestDataThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	p := listen(t, func(net.Conn) { t.Error("a connection was opened") })
-	run, results := devEngine().Test(t.Context(), getWebhook(p.url()), []Payload{{"a", json.RawMessage(`[1]`)}})
+	run, results := test(t, devEngine(), getWebhook(p.url()), []Payload{{"a", json.RawMessage(`[1]`)}})
 	if run.Status != webhook.TestRunFinished || results[0].Outcome() != webhook.OutcomeCanceled || !strings.Contains(results[0].Message, "must be a JSON object") {
 		t.Errorf("got %+v and %s, want CANCELED in a run that is FINISHED", results[0], run.Status)
 	}
@@ -211,7 +220,7 @@ func TestAtMostEightAtOnce(t *testing.T) {
 		<-full
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
-	run, _ := devEngine().Test(t.Context(), postWebhook(p.url()), payloads(slices.Repeat([]string{"a"}, 30)...))
+	run, _ := test(t, devEngine(), postWebhook(p.url()), payloads(slices.Repeat([]string{"a"}, 30)...))
 	if run.TestsSucceeded != 30 || most.Load() != testsAtOnce {
 		t.Errorf("got %d succeeded, %d at once; want 30 and %d", run.TestsSucceeded, most.Load(), testsAtOnce)
 	}
@@ -224,7 +233,7 @@ func TestTimeForTheRunIsOver(t *testing.T) {
 	e := devEngine()
 	e.TestTimeout = 300 * time.Millisecond
 	begin := time.Now()
-	run, results := e.Test(t.Context(), postWebhook(p.url()), payloads("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"))
+	run, results := test(t, e, postWebhook(p.url()), payloads("a", "b", "c", "d", "e", "f", "g", "h", "i", "j"))
 	if took := time.Since(begin); took > 2*time.Second {
 		t.Errorf("took %s, want it to end with its time", took)
 	}
@@ -249,7 +258,10 @@ func TestCallerGoesAway(t *testing.T) {
 		cancel()
 		io.Copy(io.Discard, conn)
 	})
-	run, results := devEngine().Test(ctx, postWebhook(p.url()), payloads("a"))
+	run, results, err := devEngine().Test(ctx, Plan{Webhook: postWebhook(p.url()), Payloads: payloads("a")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if run.Status != webhook.TestRunAborted || results[0].Outcome() != webhook.OutcomeCanceled {
 		t.Errorf("got %s and %+v, want ABORTED and CANCELED", run.Status, results[0])
 	}
@@ -259,7 +271,7 @@ func TestCallerGoesAway(t *testing.T) {
 func TestBrokenBodyWarns(t *testing.T) {
 	t.Parallel()
 	p := listenHTTP(t, says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"))
-	run, results := devEngine().Test(t.Context(), postWebhook(p.url()), payloads("a"))
+	run, results := test(t, devEngine(), postWebhook(p.url()), payloads("a"))
 	if run.TestsSucceeded != 1 || results[0].Verdict != webhook.VerdictWarn {
 		t.Errorf("got %+v, want WARN, which is a success", results[0])
 	}

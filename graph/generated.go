@@ -75,6 +75,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CancelTestRunPayload struct {
+		TestRun    func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CreateApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		Token      func(childComplexity int) int
@@ -160,6 +165,7 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		ArchiveEventType    func(childComplexity int, input ArchiveEventTypeInput) int
+		CancelTestRun       func(childComplexity int, input CancelTestRunInput) int
 		CreateAPIKey        func(childComplexity int, input CreateAPIKeyInput) int
 		CreateEventType     func(childComplexity int, input CreateEventTypeInput) int
 		CreateWebhook       func(childComplexity int, input CreateWebhookInput) int
@@ -446,6 +452,7 @@ type MutationResolver interface {
 	RotateWebhookSecret(ctx context.Context, input RotateWebhookSecretInput) (*RotateWebhookSecretPayload, error)
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
+	CancelTestRun(ctx context.Context, input CancelTestRunInput) (*CancelTestRunPayload, error)
 	CreateEventType(ctx context.Context, input CreateEventTypeInput) (*CreateEventTypePayload, error)
 	UpdateEventType(ctx context.Context, input UpdateEventTypeInput) (*UpdateEventTypePayload, error)
 	ArchiveEventType(ctx context.Context, input ArchiveEventTypeInput) (*ArchiveEventTypePayload, error)
@@ -474,8 +481,7 @@ type QueryResolver interface {
 type TestResultResolver interface {
 	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
 	Scenario(ctx context.Context, obj *webhook.TestResult) (*TestScenario, error)
-
-	Status(ctx context.Context, obj *webhook.TestResult) (TestStatus, error)
+	Verdict(ctx context.Context, obj *webhook.TestResult) (*webhook.Verdict, error)
 
 	Outcome(ctx context.Context, obj *webhook.TestResult) (*webhook.Outcome, error)
 	StartedAt(ctx context.Context, obj *webhook.TestResult) (*time.Time, error)
@@ -623,6 +629,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveEventTypePayload.UserErrors(childComplexity), true
+
+	case "CancelTestRunPayload.testRun":
+		if e.ComplexityRoot.CancelTestRunPayload.TestRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelTestRunPayload.TestRun(childComplexity), true
+	case "CancelTestRunPayload.userErrors":
+		if e.ComplexityRoot.CancelTestRunPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelTestRunPayload.UserErrors(childComplexity), true
 
 	case "CreateApiKeyPayload.apiKey":
 		if e.ComplexityRoot.CreateApiKeyPayload.APIKey == nil {
@@ -929,6 +948,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveEventType(childComplexity, args["input"].(ArchiveEventTypeInput)), true
+	case "Mutation.cancelTestRun":
+		if e.ComplexityRoot.Mutation.CancelTestRun == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelTestRun_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelTestRun(childComplexity, args["input"].(CancelTestRunInput)), true
 	case "Mutation.createApiKey":
 		if e.ComplexityRoot.Mutation.CreateAPIKey == nil {
 			break
@@ -2134,6 +2164,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputArchiveEventTypeInput,
+		ec.unmarshalInputCancelTestRunInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateEventTypeInput,
 		ec.unmarshalInputCreateWebhookInput,
@@ -2248,7 +2279,8 @@ Top-level errors carry ` + "`" + `extensions.code` + "`" + `: ` + "`" + `BAD_REQ
 
 **Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 64 KiB, 1,000 tokens,
 60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and
-60 seconds a run; 10 seconds a request, 75 where it tests a webhook. An operation costs at most 10,000: a field costs 1,
+60 seconds a run; 10 seconds a request, 75 where it waits for a test run; of runs that nobody waits for, each process
+has at most 20 under way at a time, 5 of them of one workspace. An operation costs at most 10,000: a field costs 1,
 a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is
 given), any other list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before
 anything is run. An answer holds at most 16 MiB of bodies, schemas and examples.
@@ -2427,6 +2459,15 @@ type Mutation {
     input: TestWebhookInput!
   ): TestWebhookPayload @hasScope(scope: WEBHOOKS_TEST)
 
+  """
+  Stops a test run; what was not sent is ` + "`" + `CANCELED` + "`" + `. The run ends as ` + "`" + `ABORTED` + "`" + `, at once or within a second or so: where it
+  is still ` + "`" + `RUNNING` + "`" + `, ask for it again. One that has ended before is answered with ` + "`" + `WRONG_STATE` + "`" + `.
+  """
+  cancelTestRun(
+    """Which run."""
+    input: CancelTestRunInput!
+  ): CancelTestRunPayload @hasScope(scope: WEBHOOKS_TEST)
+
   """Adds an event type to the catalogue. For operators."""
   createEventType(
     """The event type."""
@@ -2534,12 +2575,18 @@ enum UserErrorCode {
   HTTPS_REQUIRED
   """The URL leads to an address that the installation does not send to."""
   BLOCKED_ADDRESS
+  """The idempotency key was used before with another input."""
+  IDEMPOTENCY_CONFLICT
   """The object is in a state that does not allow this."""
   WRONG_STATE
   """The payload does not match the event type's JSON Schema."""
   PAYLOAD_MISMATCH
   """The object was changed since it was read."""
   CONFLICT
+  """A limit of the workspace is reached."""
+  LIMIT_REACHED
+  """The service takes no more just now; nothing was accepted."""
+  OVERLOADED
 }
 
 """A sort direction."""
@@ -2784,6 +2831,8 @@ input CreateWorkspaceInput {
   uid: String
   """Free data, an object of at most 16 KiB."""
   metadata: JSON
+  """Repeating a request with the same key within 24 hours makes nothing and gives what the first made, as for ` + "`" + `createWebhook` + "`" + `."""
+  idempotencyKey: String
 }
 
 """The outcome of ` + "`" + `createWorkspace` + "`" + `."""
@@ -3223,6 +3272,8 @@ input CreateWebhookInput {
   retryPolicy: RetryPolicyInput
   """Free data, an object of at most 16 KiB."""
   metadata: JSON
+  """Repeating a request with the same key within 24 hours makes nothing and gives what the first made. The ` + "`" + `Idempotency-Key` + "`" + ` HTTP header does the same, for each mutation of the request by its response name."""
+  idempotencyKey: String
 }
 
 """The outcome of ` + "`" + `createWebhook` + "`" + `."""
@@ -3423,6 +3474,11 @@ input TestWebhookInput {
   payloads: [TestPayloadInput!] = []
   """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
   activate: Boolean = false
+  """
+  Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRun` + "`" + ` until its ` + "`" + `status` + "`" + ` is
+  no longer ` + "`" + `RUNNING` + "`" + `. It goes on whatever becomes of this request. With ` + "`" + `activate` + "`" + `, look at the webhook's ` + "`" + `status` + "`" + ` then.
+  """
+  wait: Boolean = true
 }
 
 """What a test puts an endpoint through, and what a good endpoint answers."""
@@ -3437,7 +3493,21 @@ type TestScenario {
 
 """The outcome of ` + "`" + `testWebhook` + "`" + `."""
 type TestWebhookPayload {
-  """The run with all its results."""
+  """The run: finished, or only begun where ` + "`" + `wait` + "`" + ` is ` + "`" + `false` + "`" + `."""
+  testRun: TestRun
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""A test run to stop."""
+input CancelTestRunInput {
+  """The test run's id."""
+  id: ID!
+}
+
+"""The outcome of ` + "`" + `cancelTestRun` + "`" + `."""
+type CancelTestRunPayload {
+  """The run."""
   testRun: TestRun
   """What to mend."""
   userErrors: [UserError!]!
@@ -3467,7 +3537,7 @@ type TestRun implements Node {
   testsSucceeded: Int!
   """Tests that failed."""
   testsFailed: Int!
-  """The tests, in the order of event types, then scenarios."""
+  """The tests, in the order of event types, then scenarios; all of them from the run's beginning on."""
   tests(
     """Return at most this many, from the start. A run has at most 50; at most 100 are taken."""
     first: Int = 50
@@ -3484,7 +3554,7 @@ enum TestRunStatus {
   RUNNING
   """All tests are done."""
   FINISHED
-  """The run was cut off before its end."""
+  """The run was cut off before its end: canceled, out of time, or its process ended. Tests without an answer failed."""
   ABORTED
 }
 
@@ -3504,15 +3574,15 @@ type TestResult implements Node {
   status: TestStatus!
   """Whether the endpoint did what it must: ` + "`" + `true` + "`" + ` for ` + "`" + `PASS` + "`" + ` and ` + "`" + `WARN` + "`" + `, ` + "`" + `false` + "`" + ` for ` + "`" + `FAIL` + "`" + `, ` + "`" + `null` + "`" + ` for ` + "`" + `SKIP` + "`" + ` and until done."""
   success: Boolean
-  """The outcome in one sentence, with what to mend where it failed."""
+  """The outcome in one sentence, with what to mend where it failed; empty until done."""
   message: String!
-  """How the request ended."""
+  """How the request ended; ` + "`" + `null` + "`" + ` until done."""
   outcome: Outcome
   """When the request was sent; ` + "`" + `null` + "`" + ` while it waits."""
   startedAt: DateTime
-  """How long the answer took."""
+  """How long the answer took; ` + "`" + `null` + "`" + ` until done."""
   durationMs: Float
-  """The deciding request; ` + "`" + `null` + "`" + ` while it waits."""
+  """The deciding request; ` + "`" + `null` + "`" + ` until done, and where none was sent."""
   request: HttpRequest
   """The answer to it; ` + "`" + `null` + "`" + ` where nothing came."""
   response: HttpResponse
@@ -3726,6 +3796,16 @@ func (ec *executionContext) childFields_ArchiveEventTypePayload(ctx context.Cont
 		return ec.fieldContext_ArchiveEventTypePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveEventTypePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelTestRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "testRun":
+		return ec.fieldContext_CancelTestRunPayload_testRun(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelTestRunPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelTestRunPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4488,6 +4568,20 @@ func (ec *executionContext) field_Mutation_archiveEventType_args(ctx context.Con
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (ArchiveEventTypeInput, error) {
 			return ec.unmarshalNArchiveEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐArchiveEventTypeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_cancelTestRun_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CancelTestRunInput, error) {
+			return ec.unmarshalNCancelTestRunInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5602,6 +5696,70 @@ func (ec *executionContext) _ArchiveEventTypePayload_userErrors(ctx context.Cont
 func (ec *executionContext) fieldContext_ArchiveEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ArchiveEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelTestRunPayload_testRun(ctx context.Context, field graphql.CollectedField, obj *CancelTestRunPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelTestRunPayload_testRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TestRun, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalOTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelTestRunPayload_testRun(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelTestRunPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelTestRunPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CancelTestRunPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelTestRunPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelTestRunPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelTestRunPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -7176,6 +7334,68 @@ func (ec *executionContext) fieldContext_Mutation_testWebhook(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_testWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelTestRun(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelTestRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelTestRun(ctx, fc.Args["input"].(CancelTestRunInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_TEST")
+				if err != nil {
+					var zeroVal *CancelTestRunPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *CancelTestRunPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CancelTestRunPayload) graphql.Marshaler {
+			return ec.marshalOCancelTestRunPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelTestRun(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelTestRunPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelTestRun_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -9364,18 +9584,18 @@ func (ec *executionContext) _TestResult_verdict(ctx context.Context, field graph
 			return ec.fieldContext_TestResult_verdict(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return obj.Verdict, nil
+			return ec.Resolvers.TestResult().Verdict(ctx, obj)
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v webhook.Verdict) graphql.Marshaler {
-			return ec.marshalOTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Verdict) graphql.Marshaler {
+			return ec.marshalOTestVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx, selections, v)
 		},
 		true,
 		false,
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_verdict(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, false, false, errors.New("field of type TestVerdict does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, true, errors.New("field of type TestVerdict does not have child fields"))
 }
 
 func (ec *executionContext) _TestResult_status(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
@@ -9387,18 +9607,18 @@ func (ec *executionContext) _TestResult_status(ctx context.Context, field graphq
 			return ec.fieldContext_TestResult_status(ctx, field)
 		},
 		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.TestResult().Status(ctx, obj)
+			return obj.Status(), nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v TestStatus) graphql.Marshaler {
-			return ec.marshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestStatus(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.TestStatus) graphql.Marshaler {
+			return ec.marshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestStatus(ctx, selections, v)
 		},
 		true,
 		true,
 	)
 }
 func (ec *executionContext) fieldContext_TestResult_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("TestResult", field, true, true, errors.New("field of type TestStatus does not have child fields"))
+	return graphql.NewScalarFieldContext("TestResult", field, true, false, errors.New("field of type TestStatus does not have child fields"))
 }
 
 func (ec *executionContext) _TestResult_success(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
@@ -13454,6 +13674,36 @@ func (ec *executionContext) unmarshalInputArchiveEventTypeInput(ctx context.Cont
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCancelTestRunInput(ctx context.Context, obj any) (CancelTestRunInput, error) {
+	var it CancelTestRunInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context, obj any) (CreateAPIKeyInput, error) {
 	var it CreateAPIKeyInput
 	if obj == nil {
@@ -13604,7 +13854,7 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 		asMap["timeoutMs"] = 15000
 	}
 
-	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata"}
+	fieldsInOrder := [...]string{"url", "events", "uid", "name", "description", "secret", "signing", "active", "resourceIds", "method", "payloadFormat", "headers", "timeoutMs", "rateLimitPerSecond", "retryPolicy", "metadata", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13723,6 +13973,13 @@ func (ec *executionContext) unmarshalInputCreateWebhookInput(ctx context.Context
 				return it, err
 			}
 			it.Metadata = graphql.OmittableOf(data)
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -13739,7 +13996,7 @@ func (ec *executionContext) unmarshalInputCreateWorkspaceInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "uid", "metadata"}
+	fieldsInOrder := [...]string{"name", "uid", "metadata", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -13767,6 +14024,13 @@ func (ec *executionContext) unmarshalInputCreateWorkspaceInput(ctx context.Conte
 				return it, err
 			}
 			it.Metadata = graphql.OmittableOf(data)
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -14447,8 +14711,11 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 	if _, present := asMap["activate"]; !present {
 		asMap["activate"] = false
 	}
+	if _, present := asMap["wait"]; !present {
+		asMap["wait"] = true
+	}
 
-	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "activate"}
+	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "activate", "wait"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14483,6 +14750,13 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.Activate = graphql.OmittableOf(data)
+		case "wait":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("wait"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Wait = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -15138,6 +15412,49 @@ func (ec *executionContext) _ArchiveEventTypePayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveEventTypePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var cancelTestRunPayloadImplementors = []string{"CancelTestRunPayload"}
+
+func (ec *executionContext) _CancelTestRunPayload(ctx context.Context, sel ast.SelectionSet, obj *CancelTestRunPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelTestRunPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelTestRunPayload")
+		case "testRun":
+			out.Values[i] = ec._CancelTestRunPayload_testRun(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelTestRunPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -16049,6 +16366,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "testWebhook":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_testWebhook(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cancelTestRun":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelTestRun(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -16981,11 +17305,6 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "verdict":
-			out.Values[i] = ec._TestResult_verdict(ctx, field, obj)
-			if out.Values[i] == graphql.RequiredNull {
-				atomic.AddUint32(&out.Invalids, 1)
-			}
-		case "status":
 			field := field
 
 			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
@@ -16994,8 +17313,8 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 						ec.Error(ctx, ec.Recover(ctx, r))
 					}
 				}()
-				res = ec._TestResult_status(ctx, field, obj)
-				if res == graphql.Null {
+				res = ec._TestResult_verdict(ctx, field, obj)
+				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
 				return res
@@ -17023,6 +17342,11 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "status":
+			out.Values[i] = ec._TestResult_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "success":
 			out.Values[i] = ec._TestResult_success(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -19284,6 +19608,11 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNCancelTestRunInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunInput(ctx context.Context, v any) (CancelTestRunInput, error) {
+	res, err := ec.unmarshalInputCancelTestRunInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCreateApiKeyInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateAPIKeyInput(ctx context.Context, v any) (CreateAPIKeyInput, error) {
 	res, err := ec.unmarshalInputCreateApiKeyInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -19844,14 +20173,21 @@ func (ec *executionContext) marshalNTestScenario2ᚖgithubᚗcomᚋhookqlᚋhook
 	return ec._TestScenario(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestStatus(ctx context.Context, v any) (TestStatus, error) {
-	var res TestStatus
-	err := res.UnmarshalGQL(v)
+func (ec *executionContext) unmarshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestStatus(ctx context.Context, v any) (webhook.TestStatus, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.TestStatus(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestStatus(ctx context.Context, sel ast.SelectionSet, v TestStatus) graphql.Marshaler {
-	return v
+func (ec *executionContext) marshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestStatus(ctx context.Context, sel ast.SelectionSet, v webhook.TestStatus) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNTestTarget2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestTarget(ctx context.Context, v any) (*TestTarget, error) {
@@ -20297,6 +20633,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := graphql.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOCancelTestRunPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunPayload(ctx context.Context, sel ast.SelectionSet, v *CancelTestRunPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CancelTestRunPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCreateApiKeyPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCreateAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *CreateAPIKeyPayload) graphql.Marshaler {
@@ -20748,19 +21091,6 @@ func (ec *executionContext) marshalOTestRunConnection2ᚖgithubᚗcomᚋhookql�
 	return ec._TestRunConnection(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, v any) (webhook.Verdict, error) {
-	tmp, err := graphql.UnmarshalString(v)
-	res := webhook.Verdict(tmp)
-	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalOTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, sel ast.SelectionSet, v webhook.Verdict) graphql.Marshaler {
-	_ = sel
-	_ = ctx
-	res := graphql.MarshalString(string(v))
-	return res
-}
-
 func (ec *executionContext) unmarshalOTestVerdict2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdictᚄ(ctx context.Context, v any) ([]webhook.Verdict, error) {
 	if v == nil {
 		return nil, nil
@@ -20795,6 +21125,25 @@ func (ec *executionContext) marshalOTestVerdict2ᚕgithubᚗcomᚋhookqlᚋhookq
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOTestVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, v any) (*webhook.Verdict, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.Verdict(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTestVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx context.Context, sel ast.SelectionSet, v *webhook.Verdict) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
 }
 
 func (ec *executionContext) marshalOTestWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *TestWebhookPayload) graphql.Marshaler {

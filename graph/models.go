@@ -53,6 +53,20 @@ type ArchiveEventTypePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A test run to stop.
+type CancelTestRunInput struct {
+	// The test run's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `cancelTestRun`.
+type CancelTestRunPayload struct {
+	// The run.
+	TestRun *webhook.TestRun `json:"testRun,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A key to issue.
 type CreateAPIKeyInput struct {
 	// What it is for.
@@ -133,6 +147,8 @@ type CreateWebhookInput struct {
 	RetryPolicy graphql.Omittable[*RetryPolicyInput] `json:"retryPolicy,omitempty"`
 	// Free data, an object of at most 16 KiB.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+	// Repeating a request with the same key within 24 hours makes nothing and gives what the first made. The `Idempotency-Key` HTTP header does the same, for each mutation of the request by its response name.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 }
 
 // The outcome of `createWebhook`.
@@ -153,6 +169,8 @@ type CreateWorkspaceInput struct {
 	UID graphql.Omittable[*string] `json:"uid,omitempty"`
 	// Free data, an object of at most 16 KiB.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`
+	// Repeating a request with the same key within 24 hours makes nothing and gives what the first made, as for `createWebhook`.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 }
 
 // The outcome of `createWorkspace`.
@@ -527,11 +545,14 @@ type TestWebhookInput struct {
 	Payloads graphql.Omittable[[]*TestPayloadInput] `json:"payloads,omitempty"`
 	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
+	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRun` until its `status` is
+	// no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look at the webhook's `status` then.
+	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
 }
 
 // The outcome of `testWebhook`.
 type TestWebhookPayload struct {
-	// The run with all its results.
+	// The run: finished, or only begun where `wait` is `false`.
 	TestRun *webhook.TestRun `json:"testRun,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
@@ -865,70 +886,6 @@ func (e *SnippetLanguage) UnmarshalJSON(b []byte) error {
 }
 
 func (e SnippetLanguage) MarshalJSON() ([]byte, error) {
-	var buf bytes.Buffer
-	e.MarshalGQL(&buf)
-	return buf.Bytes(), nil
-}
-
-// How far a test is.
-type TestStatus string
-
-const (
-	// Not sent yet.
-	TestStatusWaiting TestStatus = "WAITING"
-	// Sent, no answer yet.
-	TestStatusRunning TestStatus = "RUNNING"
-	// Done, and the endpoint did what it must.
-	TestStatusSucceeded TestStatus = "SUCCEEDED"
-	// Done, and it did not.
-	TestStatusFailed TestStatus = "FAILED"
-)
-
-var AllTestStatus = []TestStatus{
-	TestStatusWaiting,
-	TestStatusRunning,
-	TestStatusSucceeded,
-	TestStatusFailed,
-}
-
-func (e TestStatus) IsValid() bool {
-	switch e {
-	case TestStatusWaiting, TestStatusRunning, TestStatusSucceeded, TestStatusFailed:
-		return true
-	}
-	return false
-}
-
-func (e TestStatus) String() string {
-	return string(e)
-}
-
-func (e *TestStatus) UnmarshalGQL(v any) error {
-	str, ok := v.(string)
-	if !ok {
-		return fmt.Errorf("enums must be strings")
-	}
-
-	*e = TestStatus(str)
-	if !e.IsValid() {
-		return fmt.Errorf("%s is not a valid TestStatus", str)
-	}
-	return nil
-}
-
-func (e TestStatus) MarshalGQL(w io.Writer) {
-	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
-}
-
-func (e *TestStatus) UnmarshalJSON(b []byte) error {
-	s, err := strconv.Unquote(string(b))
-	if err != nil {
-		return err
-	}
-	return e.UnmarshalGQL(s)
-}
-
-func (e TestStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

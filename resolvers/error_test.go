@@ -83,3 +83,15 @@ func TestLimits(t *testing.T) {
 		t.Errorf("a document of more than %d tokens: %+v", maxTokens, a.Errors)
 	}
 }
+
+// A value that is no time is the caller's mistake.
+func TestWrongTimeIsAMistake(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, at := range []any{"tomorrow", 5} {
+		a, _ := b.ask(t, `mutation($at: DateTime) { createApiKey(input: {name: "k", scopes: [WEBHOOKS_READ], expiresAt: $at}) { token } }`, object{"at": at})
+		if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.BadUserInput || !strings.Contains(a.Errors[0].Message, "2022-02-17T08:47:11Z") {
+			t.Errorf("%v: %+v", at, a.Errors)
+		}
+	}
+}

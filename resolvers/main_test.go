@@ -71,7 +71,12 @@ func setupWith(t *testing.T, url string, o Options) *bundle {
 	server := httptest.NewServer(b.receiver)
 	t.Cleanup(server.Close)
 	b.url = server.URL + "/hook"
-	engine := &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}}
+	engine := &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}, Store: b.db}
+	t.Cleanup(func() { // before the database is closed
+		ctx, stop := context.WithCancel(context.Background())
+		stop()
+		_ = engine.Run(ctx)
+	})
 	o.Log = slog.New(slog.NewTextHandler(b.log, nil))
 	b.api = NewHandler(&Resolver{DB: b.db, Engine: engine}, o)
 	return b

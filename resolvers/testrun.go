@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,34 @@ func (r queryResolver) TestRun(ctx context.Context, id string) (*webhook.TestRun
 		return nil, err
 	}
 	return absentIsNull(r.DB.TestRun(ctx, workspaceID, id))
+}
+
+// CancelTestRun ends a test run before its end.
+func (r mutationResolver) CancelTestRun(ctx context.Context, input graph.CancelTestRunInput) (*graph.CancelTestRunPayload, error) {
+	run, err := r.cancelTestRun(ctx, input.ID)
+	payload := &graph.CancelTestRunPayload{TestRun: run}
+	payload.UserErrors, err = userErrors(err, "input")
+	return payload, err
+}
+
+func (r mutationResolver) cancelTestRun(ctx context.Context, id string) (*webhook.TestRun, error) {
+	workspaceID, err := workspace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	run, err := r.DB.CancelTestRun(ctx, workspaceID, id)
+	switch {
+	case errors.Is(err, webhook.NotFound):
+		return nil, webhook.NewError(webhook.NotFound, "There is no test run with this id in your workspace.", "id")
+	case errors.Is(err, webhook.WrongState):
+		return nil, webhook.NewError(webhook.WrongState, "This test run has ended, so there is nothing to cancel.", "id")
+	case err != nil:
+		return nil, err
+	}
+	if r.Engine.Cancel(ctx, id) {
+		return r.DB.TestRun(ctx, workspaceID, id)
+	}
+	return run, nil // another process runs it, and will look
 }
 
 func (r queryResolver) testResult(ctx context.Context, id string) (*webhook.TestResult, error) {
@@ -119,12 +148,12 @@ func (r testResultResolver) Scenario(_ context.Context, result *webhook.TestResu
 	}, nil
 }
 
-// Status is how far a test is.
-func (r testResultResolver) Status(_ context.Context, result *webhook.TestResult) (graph.TestStatus, error) {
-	if success := result.Success(); success != nil && !*success {
-		return graph.TestStatusFailed, nil
+// Verdict is the judgement of a test.
+func (r testResultResolver) Verdict(_ context.Context, result *webhook.TestResult) (*webhook.Verdict, error) {
+	if !result.Done() {
+		return nil, nil
 	}
-	return graph.TestStatusSucceeded, nil
+	return &result.Verdict, nil
 }
 
 // Exchanges are the requests of a test and their answers.
@@ -140,7 +169,7 @@ func (r testResultResolver) Exchanges(ctx context.Context, result *webhook.TestR
 }
 
 // deciding is the exchange that decided a test, which is the last; nil where
-// none was begun.
+// none was begun, and until the test is done.
 func (r testResultResolver) deciding(ctx context.Context, result *webhook.TestResult) (*graph.TestExchange, error) {
 	exchanges, err := r.Exchanges(ctx, result)
 	if err != nil || len(exchanges) == 0 {
@@ -151,6 +180,9 @@ func (r testResultResolver) deciding(ctx context.Context, result *webhook.TestRe
 
 // Outcome is how the deciding request ended.
 func (r testResultResolver) Outcome(ctx context.Context, result *webhook.TestResult) (*webhook.Outcome, error) {
+	if !result.Done() {
+		return nil, nil
+	}
 	outcome := webhook.OutcomeCanceled
 	x, err := r.deciding(ctx, result)
 	if x != nil {
@@ -159,11 +191,12 @@ func (r testResultResolver) Outcome(ctx context.Context, result *webhook.TestRes
 	return &outcome, err
 }
 
-// StartedAt is when the deciding request was sent.
+// StartedAt is when the deciding request was sent. One that has no answer yet
+// is not there to be read.
 func (r testResultResolver) StartedAt(ctx context.Context, result *webhook.TestResult) (*time.Time, error) {
 	x, err := r.deciding(ctx, result)
 	if x == nil {
-		return nil, err
+		return result.StartedAt, err
 	}
 	return &x.StartedAt, nil
 }

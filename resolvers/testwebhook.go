@@ -17,14 +17,12 @@ import (
 const (
 	// maxTests is how many tests one run holds.
 	maxTests = 50
-	// keepTime is how long a run may take to be kept, whatever became of the
-	// request that asked for it.
-	keepTime = 5 * time.Second
+	// testReserve is what of a request's time is left to keep a run and answer.
+	testReserve = 10 * time.Second
 )
 
 // TestWebhook sends test events and reports on each.
 func (r mutationResolver) TestWebhook(ctx context.Context, input graph.TestWebhookInput) (*graph.TestWebhookPayload, error) {
-	requestOf(ctx).allow(testTime)
 	run, err := r.testWebhook(ctx, input)
 	payload := &graph.TestWebhookPayload{TestRun: run}
 	payload.UserErrors, err = userErrors(err, "input")
@@ -44,25 +42,29 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 	if err != nil {
 		return nil, err
 	}
-	run, tests := r.test(ctx, w, payloads)
-	loadersOf(ctx).remember(run.ID, tests)
-
-	keepCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
-	defer cancel()
-	if err := r.DB.InsertTestRun(keepCtx, w.WorkspaceID, &run, tests); err != nil {
-		return nil, err
+	plan := delivery.Plan{Webhook: w, Payloads: payloads}
+	if or(input.Activate, false) {
+		plan.Succeeded = func(ctx context.Context) error { return r.activate(ctx, w) }
 	}
-	if success := run.Success(); or(input.Activate, false) && success != nil && *success {
-		return &run, r.activate(keepCtx, w)
+	do := r.Engine.Start
+	if or(input.Wait, true) {
+		do = r.testAndWait
 	}
-	return &run, nil
+	run, tests, err := do(ctx, plan)
+	if run != nil {
+		loadersOf(ctx).remember(run.ID, tests)
+	}
+	return run, err
 }
 
-// test sends the payloads, and leaves time to keep and answer what came of it.
-func (r *Resolver) test(ctx context.Context, w *webhook.Webhook, payloads []delivery.Payload) (webhook.TestRun, []webhook.Test) {
-	ctx, cancel := context.WithDeadlineCause(ctx, requestOf(ctx).began.Add(testTime-2*keepTime), errRequestTime)
+// testAndWait takes a request's time for a test run but for what is needed to
+// keep and answer what came of it.
+func (r *Resolver) testAndWait(ctx context.Context, p delivery.Plan) (*webhook.TestRun, []webhook.Test, error) {
+	request := requestOf(ctx)
+	request.allow(testTime)
+	ctx, cancel := context.WithDeadlineCause(ctx, request.began.Add(testTime-testReserve), errRequestTime)
 	defer cancel()
-	return r.Engine.Test(ctx, w, payloads)
+	return r.Engine.Test(ctx, p)
 }
 
 // errRequestTime is why a test was cut off that stood behind another one.

@@ -59,7 +59,10 @@ func (r webhookResolver) Headers(ctx context.Context, w *webhook.Webhook) ([]*we
 // CreateWebhook registers a webhook.
 func (r mutationResolver) CreateWebhook(ctx context.Context, input graph.CreateWebhookInput) (*graph.CreateWebhookPayload, error) {
 	w, generated, err := r.createWebhook(ctx, input)
-	payload := &graph.CreateWebhookPayload{Webhook: w, Secret: generated}
+	payload := &graph.CreateWebhookPayload{}
+	if err == nil {
+		payload.Webhook, payload.Secret = w, generated
+	}
 	payload.UserErrors, err = userErrors(err, "input")
 	return payload, err
 }
@@ -78,8 +81,20 @@ func (r mutationResolver) createWebhook(ctx context.Context, input graph.CreateW
 	if err := r.check(catalogue, w, &webhook.Webhook{}, errs); err != nil {
 		return nil, nil, err
 	}
-	if err := r.DB.InsertWebhook(ctx, workspaceID, w); err != nil {
+	key, err := idempotency(ctx, input.IdempotencyKey, input)
+	if err != nil {
 		return nil, nil, err
+	}
+	earlier, err := r.DB.InsertWebhook(ctx, workspaceID, w, key)
+	if err != nil || earlier == "" {
+		return w, generated, err
+	}
+	if w, err = r.DB.Webhook(ctx, workspaceID, earlier); err != nil {
+		return nil, nil, orGone(err)
+	}
+	if generated != nil {
+		secret := string(w.Secret)
+		generated = &secret
 	}
 	return w, generated, nil
 }

@@ -84,6 +84,13 @@ func isOwn(ctx context.Context, w *webhook.Workspace) error {
 
 // CreateWorkspace opens a workspace.
 func (r mutationResolver) CreateWorkspace(ctx context.Context, input graph.CreateWorkspaceInput) (*graph.CreateWorkspacePayload, error) {
+	w, err := r.createWorkspace(ctx, input)
+	payload := &graph.CreateWorkspacePayload{Workspace: w}
+	payload.UserErrors, err = userErrors(err, "input")
+	return payload, err
+}
+
+func (r mutationResolver) createWorkspace(ctx context.Context, input graph.CreateWorkspaceInput) (*webhook.Workspace, error) {
 	now := webhook.Now()
 	w := &webhook.Workspace{
 		ID:        webhook.NewID(webhook.WorkspacePrefix),
@@ -96,16 +103,26 @@ func (r mutationResolver) CreateWorkspace(ctx context.Context, input graph.Creat
 	if w.Metadata == nil {
 		w.Metadata = []byte("{}")
 	}
-	err := w.Validate().OrNil()
-	if err == nil {
-		err = r.DB.InsertWorkspace(ctx, w)
+	if err := w.Validate().OrNil(); err != nil {
+		return nil, err
 	}
-	payload := &graph.CreateWorkspacePayload{}
-	if err == nil {
-		payload.Workspace = w
+	own, err := workspace(ctx)
+	if err != nil {
+		return nil, err
 	}
-	payload.UserErrors, err = userErrors(err, "input")
-	return payload, err
+	key, err := idempotency(ctx, input.IdempotencyKey, input)
+	if err != nil {
+		return nil, err
+	}
+	earlier, err := r.DB.InsertWorkspace(ctx, own, w, key)
+	if err != nil {
+		return nil, err
+	}
+	if earlier == "" {
+		return w, nil
+	}
+	w, err = r.DB.Workspace(ctx, earlier)
+	return w, orGone(err)
 }
 
 // UpdateWorkspace changes the fields that are given.

@@ -151,10 +151,13 @@ func TestScript(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", body, got, want)
 		}
 	}
+	if answer, err = Script("a:201:1.5s"); err != nil || answer(Request{Body: []byte(`{"type":"a"}`)}).Delay != 1500*time.Millisecond {
+		t.Errorf("a slow answer: %v", err)
+	}
 	if answer, err = Script(); err != nil || answer(Request{}).Status != 0 {
 		t.Errorf("no rules: got %v, want the default", err)
 	}
-	for _, rule := range []string{"", "a:b:201", "job.status", "job.status:", "job.status:99", "job.status:600"} {
+	for _, rule := range []string{"", "a:b:201", "job.status", "job.status:", "job.status:99", "job.status:600", "a:200:", "a:200:3"} {
 		if _, err := Script(rule); err == nil {
 			t.Errorf("rule %q: got nil, want an error", rule)
 		}

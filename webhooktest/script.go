@@ -5,27 +5,35 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Script returns an Answer function by rules such as "job.status:500": an
 // event type's name, or * for all others, and the status that is answered.
-// What no rule names is answered 200.
+// "job.status:500:3s" answers after three seconds. What no rule names is
+// answered 200.
 func Script(rules ...string) (func(Request) Answer, error) {
-	statuses := make(map[string]int, len(rules))
+	answers := make(map[string]Answer, len(rules))
 	for _, rule := range rules {
-		name, status, _ := strings.Cut(rule, ":")
-		code, err := strconv.Atoi(status)
-		if err != nil || code < 200 || code > 599 {
-			return nil, fmt.Errorf("read rule %q: want EVENT:STATUS with a status from 200 to 599", rule)
+		name, answer, _ := strings.Cut(rule, ":")
+		status, delay, slow := strings.Cut(answer, ":")
+		a := Answer{}
+		var err, slowErr error
+		a.Status, err = strconv.Atoi(status)
+		if slow {
+			a.Delay, slowErr = time.ParseDuration(delay)
 		}
-		statuses[name] = code
+		if err != nil || slowErr != nil || a.Status < 200 || a.Status > 599 {
+			return nil, fmt.Errorf("read rule %q: want EVENT:STATUS or EVENT:STATUS:DELAY with a status from 200 to 599 and a delay such as 3s", rule)
+		}
+		answers[name] = a
 	}
 	return func(r Request) Answer {
-		status, ok := statuses[r.EventName()]
+		answer, ok := answers[r.EventName()]
 		if !ok {
-			status = statuses["*"]
+			answer = answers["*"]
 		}
-		return Answer{Status: status}
+		return answer
 	}, nil
 }
 

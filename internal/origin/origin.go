@@ -155,7 +155,7 @@ func (p Policy) admit(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	header.Set("Access-Control-Allow-Methods", "POST")
-	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, HookQL-Workspace")
+	header.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, HookQL-Workspace, Idempotency-Key")
 	header.Set("Access-Control-Max-Age", "600") // seconds, before the browser asks again
 	w.WriteHeader(http.StatusNoContent)
 	return true

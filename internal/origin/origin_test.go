@@ -200,7 +200,7 @@ func TestCORS(t *testing.T) {
 			}
 			methods, headers := "", ""
 			if tt.status == http.StatusNoContent {
-				methods, headers = "POST", "Authorization, Content-Type, HookQL-Workspace"
+				methods, headers = "POST", "Authorization, Content-Type, HookQL-Workspace, Idempotency-Key"
 			}
 			if got := header.Get("Access-Control-Allow-Methods"); got != methods {
 				t.Errorf("got Access-Control-Allow-Methods %q, want %q", got, methods)

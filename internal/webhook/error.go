@@ -9,19 +9,22 @@ type Code string
 
 // The codes. An error that is no *Error and no Errors is a fault of ours.
 const (
-	Invalid          Code = "INVALID"
-	Required         Code = "REQUIRED"
-	TooLong          Code = "TOO_LONG"
-	Taken            Code = "TAKEN"
-	NotFound         Code = "NOT_FOUND"
-	UnknownEventType Code = "UNKNOWN_EVENT_TYPE"
-	NotSubscribed    Code = "NOT_SUBSCRIBED"
-	InvalidURL       Code = "INVALID_URL"
-	HTTPSRequired    Code = "HTTPS_REQUIRED"
-	BlockedAddress   Code = "BLOCKED_ADDRESS"
-	WrongState       Code = "WRONG_STATE"
-	PayloadMismatch  Code = "PAYLOAD_MISMATCH"
-	Conflict         Code = "CONFLICT"
+	Invalid             Code = "INVALID"
+	Required            Code = "REQUIRED"
+	TooLong             Code = "TOO_LONG"
+	Taken               Code = "TAKEN"
+	NotFound            Code = "NOT_FOUND"
+	UnknownEventType    Code = "UNKNOWN_EVENT_TYPE"
+	NotSubscribed       Code = "NOT_SUBSCRIBED"
+	InvalidURL          Code = "INVALID_URL"
+	HTTPSRequired       Code = "HTTPS_REQUIRED"
+	BlockedAddress      Code = "BLOCKED_ADDRESS"
+	IdempotencyConflict Code = "IDEMPOTENCY_CONFLICT"
+	WrongState          Code = "WRONG_STATE"
+	PayloadMismatch     Code = "PAYLOAD_MISMATCH"
+	Conflict            Code = "CONFLICT"
+	LimitReached        Code = "LIMIT_REACHED"
+	Overloaded          Code = "OVERLOADED"
 )
 
 func (c Code) Error() string { return string(c) }

@@ -48,17 +48,51 @@ type TestResult struct {
 	EventName string
 	// Scenario is the name of what the endpoint was put through.
 	Scenario string
-	Verdict  Verdict
-	// Message is the outcome in one sentence, with what to mend where it failed.
+	// StartedAt is when the test was sent; nil until then, and where the run
+	// was cut off before.
+	StartedAt *time.Time
+	// Verdict is empty until the test is done.
+	Verdict Verdict
+	// Message is the outcome in one sentence, with what to mend where it
+	// failed; empty until the test is done.
 	Message string
 }
 
+// Done says whether the test has come to its end.
+func (r *TestResult) Done() bool { return r.Verdict != "" }
+
 // Success says whether the endpoint did what it must; nil where the test did
-// not apply.
+// not apply, and until it is done.
 func (r *TestResult) Success() *bool { return r.Verdict.Success() }
 
+// Status says how far the test is.
+func (r *TestResult) Status() TestStatus {
+	success := r.Success()
+	switch {
+	case !r.Done() && r.StartedAt == nil:
+		return TestWaiting
+	case !r.Done():
+		return TestRunning
+	case success != nil && !*success:
+		return TestFailed
+	default:
+		return TestSucceeded
+	}
+}
+
+// TestStatus says how far a test is.
+type TestStatus string
+
+// The statuses of a test.
+const (
+	TestWaiting   TestStatus = "WAITING"
+	TestRunning   TestStatus = "RUNNING"
+	TestSucceeded TestStatus = "SUCCEEDED"
+	TestFailed    TestStatus = "FAILED"
+)
+
 // Test is a result with its exchanges: the requests and their answers, in
-// order; none where the run was cut off before the test began.
+// order; none until it is done, and where the run was cut off before it began.
 type Test struct {
 	TestResult
 	Exchanges []Exchange
@@ -85,9 +119,9 @@ const (
 )
 
 // Success says whether the endpoint did what it must; nil where the test did
-// not apply.
+// not apply, and where there is no verdict yet.
 func (v Verdict) Success() *bool {
-	if v == VerdictSkip {
+	if v == VerdictSkip || v == "" {
 		return nil
 	}
 	success := v == VerdictPass || v == VerdictWarn

@@ -1,0 +1,162 @@
+package resolvers
+
+import (
+	"database/sql"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/pgtest"
+)
+
+const createWithKey = `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { webhook { id secret } secret userErrors { code field } } }`
+
+// created is what createWithKey selects.
+type created struct {
+	CreateWebhook struct {
+		Webhook    *struct{ ID, Secret string }
+		Secret     string
+		UserErrors []struct {
+			Code  string
+			Field []string
+		}
+	}
+}
+
+func (b *bundle) createWithKey(t *testing.T, input object) (got created) {
+	t.Helper()
+	b.must(t, createWithKey, map[string]any{"input": input}, &got)
+	return got
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	b := setupWith(t, url, Options{})
+	input := func(change object) object {
+		o := object{"url": b.url, "events": []string{"*"}, "idempotencyKey": "k"}
+		for name, value := range change {
+			o[name] = value
+		}
+		return o
+	}
+	first := b.createWithKey(t, input(nil))
+	again := b.createWithKey(t, input(nil))
+	if first.CreateWebhook.Webhook == nil || *again.CreateWebhook.Webhook != *first.CreateWebhook.Webhook || again.CreateWebhook.Secret != first.CreateWebhook.Secret {
+		t.Errorf("first %+v, again %+v, want the same", first, again)
+	}
+	code := func(c created) string {
+		if len(c.CreateWebhook.UserErrors) == 0 {
+			return ""
+		}
+		return c.CreateWebhook.UserErrors[0].Code + " " + strings.Join(c.CreateWebhook.UserErrors[0].Field, ".")
+	}
+	const conflict = "IDEMPOTENCY_CONFLICT input.idempotencyKey"
+	if got := b.createWithKey(t, input(object{"name": "other"})); code(got) != conflict || got.CreateWebhook.Webhook != nil {
+		t.Errorf("another input: %+v", got)
+	}
+	for _, key := range []string{"", " k", "k\n", strings.Repeat("k", 257), "ké"} {
+		if got := b.createWithKey(t, input(object{"idempotencyKey": key})); code(got) != "INVALID input.idempotencyKey" {
+			t.Errorf("the key %q: %+v", key, got)
+		}
+	}
+	// A mistake keeps no key.
+	if got := b.createWithKey(t, input(object{"idempotencyKey": "m", "url": "nonsense"})); code(got) != "INVALID_URL input.url" {
+		t.Errorf("a mistake: %+v", got)
+	}
+	if got := b.createWithKey(t, input(object{"idempotencyKey": "m"})); got.CreateWebhook.Webhook == nil {
+		t.Errorf("after a mistake: %+v", got)
+	}
+	// Another workspace has keys of its own.
+	other, err := b.db.EnsureWorkspace(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.caller = auth.Caller{Operator: true, WorkspaceID: other}
+	if got := b.createWithKey(t, input(nil)); got.CreateWebhook.Webhook == nil || got.CreateWebhook.Webhook.ID == first.CreateWebhook.Webhook.ID {
+		t.Errorf("in another workspace: %+v", got)
+	}
+	b.caller.WorkspaceID = b.workspace
+	// What was deleted is not made again by accident.
+	b.must(t, `mutation($id: ID!) { deleteWebhook(input: {id: $id}) { userErrors { code } } }`, map[string]any{"id": first.CreateWebhook.Webhook.ID}, nil)
+	if got := b.createWithKey(t, input(nil)); code(got) != conflict {
+		t.Errorf("after it was deleted: %+v", got)
+	}
+	// After a day the key is new again.
+	own, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	if _, err := own.Exec("UPDATE idempotency_keys SET created_at = created_at - interval '24 hours 1 second'"); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.createWithKey(t, input(object{"name": "other"})); got.CreateWebhook.Webhook == nil {
+		t.Errorf("after a day: %+v", got)
+	}
+}
+
+// 200 calls at once make one webhook, and all are told of it.
+func TestIdempotencyInParallel(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var calls sync.WaitGroup
+	var mu sync.Mutex
+	ids := make(map[string]int) // guarded by mu
+	for range 200 {
+		calls.Go(func() {
+			got := b.createWithKey(t, object{"url": b.url, "events": []string{"*"}, "idempotencyKey": "k"})
+			mu.Lock()
+			defer mu.Unlock()
+			if got.CreateWebhook.Webhook != nil {
+				ids[got.CreateWebhook.Webhook.ID]++
+			} else {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	calls.Wait()
+	var total struct{ Webhooks struct{ TotalCount int } }
+	b.must(t, `{ webhooks { totalCount } }`, nil, &total)
+	if len(ids) != 1 || total.Webhooks.TotalCount != 1 {
+		t.Errorf("%d webhooks were made and %d told of, want 1", total.Webhooks.TotalCount, len(ids))
+	}
+}
+
+// The header counts for each mutation of a request by its response name.
+func TestIdempotencyHeader(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const document = `mutation($url: URL!) {
+		a: createWebhook(input: {url: $url, events: ["*"]}) { webhook { id } }
+		b: createWebhook(input: {url: $url, events: ["*"]}) { webhook { id } }
+		w: createWorkspace(input: {name: "W"}) { workspace { id } }
+	}`
+	send := func(key string) (a answer) {
+		body, err := json.Marshal(map[string]any{"query": document, "variables": object{"url": b.url}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(string(body)))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set(idempotencyHeader, key)
+		w := httptest.NewRecorder()
+		b.api.ServeHTTP(w, r.WithContext(auth.WithCaller(r.Context(), b.caller)))
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || len(a.Errors) > 0 {
+			t.Fatalf("%v: %s", err, w.Body)
+		}
+		return a
+	}
+	first, again, other := send("k"), send("k"), send("l")
+	if string(first.Data) != string(again.Data) || string(first.Data) == string(other.Data) {
+		t.Errorf("first %s\nagain %s\nwith another key %s", first.Data, again.Data, other.Data)
+	}
+	var made map[string]struct{ Webhook, Workspace struct{ ID string } }
+	if err := json.Unmarshal(first.Data, &made); err != nil || made["a"].Webhook.ID == made["b"].Webhook.ID || made["w"].Workspace.ID == "" {
+		t.Errorf("%s, %v", first.Data, err)
+	}
+}
