@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http check-schema
+.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http check-schema test-snippets
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -64,3 +64,9 @@ check-schema: ## check the schema with public rules and generated clients (needs
 	cd internal/schemacheck/client && $(GO) tool genqlient && cd nulls && $(GO) tool genqlient
 	cd internal/schemacheck && $(GO) mod tidy -diff && $(GO) vet ./... && \
 		../../.ci/with-server sh -c 'npm run served && $(GO) test -count=1 ./client'
+
+test-snippets: ## run the receivers that Webhook.verificationSnippets shows (needs Node)
+	@sh db/embedded/install.sh
+	cd internal/snippet/node && npm ci
+	$(GO) vet -tags node ./resolvers
+	$(GO) test -tags node -run Snippets ./resolvers

@@ -37,8 +37,9 @@ var imports = map[string][]string{
 	"internal/payload":     {"internal/webhook", "github.com/hashicorp/golang-lru", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
 	"internal/pgtest":      {"db", "db/embedded", "internal/seal"},
 	"internal/seal":        {},
+	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }

@@ -339,6 +339,12 @@ type ComplexityRoot struct {
 		Message func(childComplexity int) int
 	}
 
+	VerificationSnippet struct {
+		Code     func(childComplexity int) int
+		Install  func(childComplexity int) int
+		Language func(childComplexity int) int
+	}
+
 	Viewer struct {
 		APIKey    func(childComplexity int) int
 		Scopes    func(childComplexity int) int
@@ -372,6 +378,7 @@ type ComplexityRoot struct {
 		UID                     func(childComplexity int) int
 		URL                     func(childComplexity int) int
 		UpdatedAt               func(childComplexity int) int
+		VerificationSnippets    func(childComplexity int) int
 		Version                 func(childComplexity int) int
 	}
 
@@ -493,6 +500,8 @@ type WebhookResolver interface {
 	EventTypes(ctx context.Context, obj *webhook.Webhook) ([]*webhook.EventType, error)
 
 	Secret(ctx context.Context, obj *webhook.Webhook) (*string, error)
+
+	VerificationSnippets(ctx context.Context, obj *webhook.Webhook) ([]*VerificationSnippet, error)
 
 	Headers(ctx context.Context, obj *webhook.Webhook) ([]*webhook.Header, error)
 
@@ -1756,6 +1765,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.UserError.Message(childComplexity), true
 
+	case "VerificationSnippet.code":
+		if e.ComplexityRoot.VerificationSnippet.Code == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationSnippet.Code(childComplexity), true
+	case "VerificationSnippet.install":
+		if e.ComplexityRoot.VerificationSnippet.Install == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationSnippet.Install(childComplexity), true
+	case "VerificationSnippet.language":
+		if e.ComplexityRoot.VerificationSnippet.Language == nil {
+			break
+		}
+
+		return e.ComplexityRoot.VerificationSnippet.Language(childComplexity), true
+
 	case "Viewer.apiKey":
 		if e.ComplexityRoot.Viewer.APIKey == nil {
 			break
@@ -1936,6 +1964,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Webhook.UpdatedAt(childComplexity), true
+	case "Webhook.verificationSnippets":
+		if e.ComplexityRoot.Webhook.VerificationSnippets == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.VerificationSnippets(childComplexity), true
 	case "Webhook.version":
 		if e.ComplexityRoot.Webhook.Version == nil {
 			break
@@ -3026,6 +3060,11 @@ type Webhook implements Node {
   secret: String
   """The public key (` + "`" + `whpk_` + "`" + ` and base64) that verifies ` + "`" + `STANDARD_WEBHOOKS_ED25519` + "`" + `; ` + "`" + `null` + "`" + ` for other schemes."""
   publicKey: String
+  """
+  Receivers that verify this webhook's signatures, one in each language, to begin with: small programs for the secret,
+  scheme and method that it has now. Empty where requests are not signed.
+  """
+  verificationSnippets: [VerificationSnippet!]
   """Until when the secret before the last rotation signs too, or signed; ` + "`" + `null` + "`" + ` where none does."""
   previousSecretExpiresAt: DateTime
   """Extra headers, sent with every request. Values are ` + "`" + `****` + "`" + ` for a key that lacks ` + "`" + `SECRETS_READ` + "`" + `."""
@@ -3637,6 +3676,29 @@ type TestRunEdge {
 
 # ---------------------------------------------------------------- help for receivers
 
+"""
+A receiver to begin with: a whole HTTP server that answers 204 where the signature fits and 401 otherwise. It uses the
+official Standard Webhooks library where that knows the scheme.
+"""
+type VerificationSnippet {
+  """What it is written in."""
+  language: SnippetLanguage!
+  """The command that gets the library it uses; ` + "`" + `null` + "`" + ` where it needs none."""
+  install: String
+  """The program. It never holds a secret: it reads it from the environment variable ` + "`" + `WEBHOOK_SECRET` + "`" + `; for Ed25519 it holds the public key."""
+  code: String!
+}
+
+"""A language of snippets."""
+enum SnippetLanguage {
+  """Go."""
+  GO
+  """JavaScript, for Node.js."""
+  JAVASCRIPT
+  """Python 3."""
+  PYTHON
+}
+
 """A request to build."""
 input PreviewDeliveryInput {
   """The webhook or endpoint."""
@@ -4194,6 +4256,18 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
 }
 
+func (ec *executionContext) childFields_VerificationSnippet(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "language":
+		return ec.fieldContext_VerificationSnippet_language(ctx, field)
+	case "install":
+		return ec.fieldContext_VerificationSnippet_install(ctx, field)
+	case "code":
+		return ec.fieldContext_VerificationSnippet_code(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type VerificationSnippet", field.Name)
+}
+
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -4242,6 +4316,8 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_secret(ctx, field)
 	case "publicKey":
 		return ec.fieldContext_Webhook_publicKey(ctx, field)
+	case "verificationSnippets":
+		return ec.fieldContext_Webhook_verificationSnippets(ctx, field)
 	case "previousSecretExpiresAt":
 		return ec.fieldContext_Webhook_previousSecretExpiresAt(ctx, field)
 	case "headers":
@@ -10854,6 +10930,75 @@ func (ec *executionContext) fieldContext_UserError_field(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("UserError", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _VerificationSnippet_language(ctx context.Context, field graphql.CollectedField, obj *VerificationSnippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationSnippet_language(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Language, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v SnippetLanguage) graphql.Marshaler {
+			return ec.marshalNSnippetLanguage2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSnippetLanguage(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationSnippet_language(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationSnippet", field, false, false, errors.New("field of type SnippetLanguage does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationSnippet_install(ctx context.Context, field graphql.CollectedField, obj *VerificationSnippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationSnippet_install(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Install, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationSnippet_install(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationSnippet", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _VerificationSnippet_code(ctx context.Context, field graphql.CollectedField, obj *VerificationSnippet) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_VerificationSnippet_code(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Code, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_VerificationSnippet_code(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("VerificationSnippet", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Viewer_apiKey(ctx context.Context, field graphql.CollectedField, obj *Viewer) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11339,6 +11484,38 @@ func (ec *executionContext) _Webhook_publicKey(ctx context.Context, field graphq
 }
 func (ec *executionContext) fieldContext_Webhook_publicKey(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Webhook", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Webhook_verificationSnippets(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_verificationSnippets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Webhook().VerificationSnippets(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*VerificationSnippet) graphql.Marshaler {
+			return ec.marshalOVerificationSnippet2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerificationSnippetᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_verificationSnippets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Webhook",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_VerificationSnippet(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Webhook_previousSecretExpiresAt(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
@@ -18086,6 +18263,54 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var verificationSnippetImplementors = []string{"VerificationSnippet"}
+
+func (ec *executionContext) _VerificationSnippet(ctx context.Context, sel ast.SelectionSet, obj *VerificationSnippet) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, verificationSnippetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("VerificationSnippet")
+		case "language":
+			out.Values[i] = ec._VerificationSnippet_language(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "install":
+			out.Values[i] = ec._VerificationSnippet_install(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "code":
+			out.Values[i] = ec._VerificationSnippet_code(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var viewerImplementors = []string{"Viewer"}
 
 func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, obj *Viewer) graphql.Marshaler {
@@ -18297,6 +18522,44 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "verificationSnippets":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Webhook_verificationSnippets(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "previousSecretExpiresAt":
 			out.Values[i] = ec._Webhook_previousSecretExpiresAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -19683,6 +19946,16 @@ func (ec *executionContext) marshalNSigningScheme2githubᚗcomᚋhookqlᚋhookql
 	return res
 }
 
+func (ec *executionContext) unmarshalNSnippetLanguage2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSnippetLanguage(ctx context.Context, v any) (SnippetLanguage, error) {
+	var res SnippetLanguage
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSnippetLanguage2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSnippetLanguage(ctx context.Context, sel ast.SelectionSet, v SnippetLanguage) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -20016,6 +20289,16 @@ func (ec *executionContext) marshalNUserErrorCode2githubᚗcomᚋhookqlᚋhookql
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNVerificationSnippet2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerificationSnippet(ctx context.Context, sel ast.SelectionSet, v *VerificationSnippet) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._VerificationSnippet(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNVerifySignatureInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerifySignatureInput(ctx context.Context, v any) (VerifySignatureInput, error) {
@@ -20907,6 +21190,25 @@ func (ec *executionContext) marshalOUpdateWorkspacePayload2ᚖgithubᚗcomᚋhoo
 		return graphql.Null
 	}
 	return ec._UpdateWorkspacePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOVerificationSnippet2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerificationSnippetᚄ(ctx context.Context, sel ast.SelectionSet, v []*VerificationSnippet) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNVerificationSnippet2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerificationSnippet(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOViewer2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐViewer(ctx context.Context, sel ast.SelectionSet, v *Viewer) graphql.Marshaler {

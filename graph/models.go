@@ -663,6 +663,17 @@ type UserError struct {
 	Field []string `json:"field,omitempty"`
 }
 
+// A receiver to begin with: a whole HTTP server that answers 204 where the signature fits and 401 otherwise. It uses the
+// official Standard Webhooks library where that knows the scheme.
+type VerificationSnippet struct {
+	// What it is written in.
+	Language SnippetLanguage `json:"language"`
+	// The command that gets the library it uses; `null` where it needs none.
+	Install *string `json:"install,omitempty"`
+	// The program. It never holds a secret: it reads it from the environment variable `WEBHOOK_SECRET`; for Ed25519 it holds the public key.
+	Code string `json:"code"`
+}
+
 // A request that a receiver got.
 type VerifySignatureInput struct {
 	// The webhook's id or uid.
@@ -814,6 +825,67 @@ func (e *OrderDirection) UnmarshalJSON(b []byte) error {
 }
 
 func (e OrderDirection) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// A language of snippets.
+type SnippetLanguage string
+
+const (
+	// Go.
+	SnippetLanguageGo SnippetLanguage = "GO"
+	// JavaScript, for Node.js.
+	SnippetLanguageJavascript SnippetLanguage = "JAVASCRIPT"
+	// Python 3.
+	SnippetLanguagePython SnippetLanguage = "PYTHON"
+)
+
+var AllSnippetLanguage = []SnippetLanguage{
+	SnippetLanguageGo,
+	SnippetLanguageJavascript,
+	SnippetLanguagePython,
+}
+
+func (e SnippetLanguage) IsValid() bool {
+	switch e {
+	case SnippetLanguageGo, SnippetLanguageJavascript, SnippetLanguagePython:
+		return true
+	}
+	return false
+}
+
+func (e SnippetLanguage) String() string {
+	return string(e)
+}
+
+func (e *SnippetLanguage) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SnippetLanguage(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SnippetLanguage", str)
+	}
+	return nil
+}
+
+func (e SnippetLanguage) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SnippetLanguage) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SnippetLanguage) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/snippet"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -34,6 +35,19 @@ func (r queryResolver) PreviewDelivery(ctx context.Context, input graph.PreviewD
 		return webhook.Bodies{Request: request.Body}, nil
 	})
 	return &graph.DeliveryPreview{Request: shown.Request, SignedContent: signed}, nil
+}
+
+// VerificationSnippets are receivers to begin with.
+func (r webhookResolver) VerificationSnippets(_ context.Context, w *webhook.Webhook) ([]*graph.VerificationSnippet, error) {
+	snippets, err := snippet.For(w)
+	shown := make([]*graph.VerificationSnippet, len(snippets))
+	for i, s := range snippets {
+		shown[i] = &graph.VerificationSnippet{Language: graph.SnippetLanguage(s.Language), Code: s.Code}
+		if s.Install != "" {
+			shown[i].Install = &s.Install
+		}
+	}
+	return shown, err
 }
 
 // VerifySignature explains the signature of a request that somebody received.
