@@ -31,7 +31,7 @@ func newKeeper(t *testing.T) *keeper {
 	}
 	k := &keeper{Engine: devEngine(), url: pgtest.URL(t)}
 	var err error
-	if k.db, err = db.Open(t.Context(), k.url); err != nil {
+	if k.db, err = db.Open(t.Context(), k.url, pgtest.MasterKey); err != nil {
 		t.Fatal(err)
 	}
 	k.Store = k.db
