@@ -35,7 +35,7 @@ bench: ## print the figures of the docs; BENCH picks some by name
 
 generate: ## make graph/ from schema.graphqls, and the generated docs
 	$(GO) generate ./graph
-	$(GO) test ./internal/config -run Docs -update
+	$(GO) test ./internal/config ./resolvers -run Docs -update
 	$(GO) test ./db -run TestSchema -update
 
 tidy: ## bring go.mod and go.sum in line with the imports

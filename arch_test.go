@@ -32,7 +32,7 @@ var imports = map[string][]string{
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/querycache":  {"github.com/hashicorp/golang-lru", "github.com/vektah/gqlparser"},
-	"internal/querylimit":  {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"internal/querylimit":  {"internal/graphqlhttp", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/origin":      {"internal/graphqlhttp"},
 	"internal/payload":     {"internal/webhook", "github.com/hashicorp/golang-lru", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
 	"internal/pgtest":      {"db", "db/embedded", "internal/seal"},

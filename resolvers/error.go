@@ -13,15 +13,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
-)
-
-// Codes of top-level errors, in extensions.code.
-const (
-	codeBadUserInput = "BAD_USER_INPUT"
-	codeForbidden    = "FORBIDDEN"
-	codeInternal     = "INTERNAL_SERVER_ERROR"
-	codeTimeout      = "TIMEOUT"
 )
 
 // sentences are what the codes say that come without a message of their own.
@@ -72,11 +65,11 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		}
 		var closed forbidden
 		if errors.As(err, &closed) {
-			return topLevel(ctx, codeForbidden, closed.Error())
+			return topLevel(ctx, graphqlhttp.Forbidden, closed.Error())
 		}
 		var mistake *webhook.Error
 		if errors.As(err, &mistake) {
-			return topLevel(ctx, codeBadUserInput, mistake.Message)
+			return topLevel(ctx, graphqlhttp.BadUserInput, mistake.Message)
 		}
 		id := requestID(ctx)
 		if ctx.Err() != nil {
@@ -84,7 +77,7 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 			return stopped(ctx)
 		}
 		log.ErrorContext(ctx, "request failed", "request_id", id, "path", graphql.GetPath(ctx).String(), "error", err)
-		return topLevel(ctx, codeInternal, "Something went wrong on our side. Tell the operator the request id "+id+".")
+		return topLevel(ctx, graphqlhttp.Internal, "Something went wrong on our side. Tell the operator the request id "+id+".")
 	}
 }
 
@@ -92,15 +85,15 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 func stopped(ctx context.Context) *gqlerror.Error {
 	var late overtime
 	if errors.As(context.Cause(ctx), &late) {
-		return topLevel(ctx, codeTimeout, fmt.Sprintf(
+		return topLevel(ctx, graphqlhttp.Timeout, fmt.Sprintf(
 			"Not done within %s, so it was stopped here; mutations of this request that were answered stay done. Ask for less at a time, or try again later.", time.Duration(late)))
 	}
-	return topLevel(ctx, codeInternal, "The request was given up before it was answered.")
+	return topLevel(ctx, graphqlhttp.Internal, "The request was given up before it was answered.")
 }
 
-func topLevel(ctx context.Context, code, message string) *gqlerror.Error {
+func topLevel(ctx context.Context, code graphqlhttp.Code, message string) *gqlerror.Error {
 	e := gqlerror.ErrorPathf(graphql.GetPath(ctx), "%s", message)
-	errcode.Set(e, code)
+	errcode.Set(e, string(code))
 	return e
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -52,8 +53,8 @@ func TestFaultsAreHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, _ := b.ask(t, `{ webhooks { nodes { id } } }`, nil)
-	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != codeInternal {
-		t.Fatalf("errors = %+v, want one %s", a.Errors, codeInternal)
+	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.Internal {
+		t.Fatalf("errors = %+v, want one %s", a.Errors, graphqlhttp.Internal)
 	}
 	message := a.Errors[0].Message
 	if strings.Contains(message, "sql") || strings.Contains(message, "webhooks.") {
@@ -69,7 +70,7 @@ func TestPanicsAreHidden(t *testing.T) {
 	t.Parallel()
 	err := recovered(context.Background(), "secret cause")
 	shown := presenter(discard())(context.Background(), err)
-	if strings.Contains(shown.Message, "secret") || shown.Extensions["code"] != codeInternal {
+	if strings.Contains(shown.Message, "secret") || shown.Extensions["code"] != string(graphqlhttp.Internal) {
 		t.Errorf("a panic is shown as %q, %v", shown.Message, shown.Extensions)
 	}
 }
@@ -80,5 +81,17 @@ func TestLimits(t *testing.T) {
 	a, _ := b.ask(t, "{ "+strings.Repeat("eventTypes { name } ", 300)+" }", nil)
 	if len(a.Errors) == 0 || !strings.Contains(a.Errors[0].Message, "token limit") {
 		t.Errorf("a document of more than %d tokens: %+v", maxTokens, a.Errors)
+	}
+}
+
+// A value that is no time is the caller's mistake.
+func TestWrongTimeIsAMistake(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, at := range []any{"tomorrow", 5} {
+		a, _ := b.ask(t, `mutation($at: DateTime) { createApiKey(input: {name: "k", scopes: [WEBHOOKS_READ], expiresAt: $at}) { token } }`, object{"at": at})
+		if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.BadUserInput || !strings.Contains(a.Errors[0].Message, "2022-02-17T08:47:11Z") {
+			t.Errorf("%v: %+v", at, a.Errors)
+		}
 	}
 }

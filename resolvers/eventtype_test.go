@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookql/hookql/internal/graphqlhttp"
 )
 
 const (
@@ -223,7 +225,7 @@ func TestAnswersOfSchemasAreBounded(t *testing.T) {
 		fmt.Fprintf(&document, "a%d: eventTypes { example }\n", i)
 	}
 	a, _ := b.ask(t, "{"+document.String()+"}", nil)
-	if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != codeBadUserInput {
+	if len(a.Errors) == 0 || a.Errors[0].Extensions.Code != graphqlhttp.BadUserInput {
 		t.Errorf("18 MB of examples: %.200v, want an error", a.Errors)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/hookql/hookql/graph"
@@ -82,7 +83,7 @@ func newServer(r *Resolver, o Options) *handler.Server {
 	server.SetRecoverFunc(recovered)
 	if o.HideSchema {
 		server.SetDisableSuggestion(true)
-		server.SetValidationRulesFn(rulesWithoutSuggestions)
+		server.SetValidationRulesFn(rulesOfHiddenSchema)
 	} else {
 		server.Use(extension.Introspection{})
 	}
@@ -91,14 +92,28 @@ func newServer(r *Resolver, o Options) *handler.Server {
 	return server
 }
 
-// rulesWithoutSuggestions are the rules whose errors do not say which names of
-// the schema may have been meant. SetDisableSuggestion replaces the other two.
-func rulesWithoutSuggestions() *rules.Rules {
+// rulesOfHiddenSchema are rules that refuse introspection, and whose errors do
+// not say which names of the schema may have been meant. SetDisableSuggestion
+// replaces the other two.
+func rulesOfHiddenSchema() *rules.Rules {
 	r := rules.NewDefaultRules()
+	r.AddRule("NoIntrospection", refuseIntrospection)
 	r.ReplaceRule(rules.KnownArgumentNamesRule.Name, rules.KnownArgumentNamesRuleWithoutSuggestions.RuleFunc)
 	r.ReplaceRule(rules.KnownTypeNamesRule.Name, rules.KnownTypeNamesRuleWithoutSuggestions.RuleFunc)
 	r.ReplaceRule(rules.ValuesOfCorrectTypeRule.Name, rules.ValuesOfCorrectTypeRuleWithoutSuggestions.RuleFunc)
 	return r
+}
+
+// refuseIntrospection is a rule; without it gqlgen's refusal would come as a
+// fault of ours.
+func refuseIntrospection(observers *core.Events, addError core.AddErrFunc) {
+	said := false // a fragment is walked wherever it is spread
+	observers.OnField(func(_ *core.Walker, field *ast.Field) {
+		if !said && (field.Name == "__schema" || field.Name == "__type") {
+			said = true
+			addError(core.Message("The schema of this installation cannot be asked for. Whoever runs it can turn HOOKQL_HIDE_SCHEMA off."), core.At(field.Position))
+		}
+	})
 }
 
 // freshLoadersPerMutation gives each field of a mutation loaders of its own:

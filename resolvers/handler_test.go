@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/pgtest"
 )
 
@@ -35,6 +36,15 @@ func TestHideSchema(t *testing.T) {
 				t.Errorf("%s: %s: %s", name, test.document, said)
 			}
 		}
+	}
+	for _, document := range []string{`{ __schema { types { name } } }`, `{ ...f } fragment f on Query { __type(name: "Webhook") { name } }`} {
+		a, statements := hidden.ask(t, document, nil)
+		if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.ValidationFailed || len(statements) > 0 {
+			t.Errorf("%s: %+v", document, a.Errors)
+		}
+	}
+	if strings.Contains(hidden.log.String(), "request failed") {
+		t.Errorf("it is logged as a fault: %s", hidden.log)
 	}
 	if a, _ := hidden.ask(t, `{ __typename eventTypes { name } }`, nil); len(a.Errors) > 0 {
 		t.Errorf("a document that fits the schema: %+v", a.Errors)

@@ -15,6 +15,7 @@ import (
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/internal/webhook"
 	"github.com/hookql/hookql/webhooktest"
@@ -87,7 +88,7 @@ type answer struct {
 	Errors []struct {
 		Message    string
 		Path       []any
-		Extensions struct{ Code string }
+		Extensions struct{ Code graphqlhttp.Code }
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/webhooktest"
 )
 
@@ -55,7 +56,7 @@ func TestPreview(t *testing.T) {
 		t.Errorf("%d requests were sent, with %v", len(b.receiver.Requests()), statements)
 	}
 	a, _ := b.ask(t, preview, map[string]any{"input": object{"target": object{"webhookId": "w"}, "eventName": "nope"}})
-	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != codeBadUserInput || !strings.Contains(a.Errors[0].Message, `no event type "nope"`) {
+	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.BadUserInput || !strings.Contains(a.Errors[0].Message, `no event type "nope"`) {
 		t.Errorf("an unknown event type: %+v", a.Errors)
 	}
 }

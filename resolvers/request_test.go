@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/webhooktest"
 )
@@ -103,8 +104,8 @@ func TestRequestTime(t *testing.T) {
 		clients.Go(func() {
 			began := time.Now()
 			a, _ := b.ask(t, listWebhooks, nil)
-			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != codeTimeout || !strings.Contains(a.Errors[0].Message, "within 300ms") {
-				t.Errorf("errors = %+v, want one %s", a.Errors, codeTimeout)
+			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.Timeout || !strings.Contains(a.Errors[0].Message, "within 300ms") {
+				t.Errorf("errors = %+v, want one %s", a.Errors, graphqlhttp.Timeout)
 			}
 			if took := time.Since(began); took > 15*time.Second { // 10 where PostgreSQL misses that it was asked to stop
 				t.Errorf("answered after %s", took)

@@ -12,6 +12,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -133,7 +134,7 @@ func TestScopes(t *testing.T) {
 		}{{caller(others...), true}, {caller(scope), false}, {auth.Caller{WorkspaceID: b.workspace}, true}} {
 			b.caller = c.Caller
 			a, statements := b.ask(t, f.document("absent"), nil)
-			closed := len(a.Errors) == 1 && a.Errors[0].Extensions.Code == codeForbidden && strings.Contains(a.Errors[0].Message, string(scope))
+			closed := len(a.Errors) == 1 && a.Errors[0].Extensions.Code == graphqlhttp.Forbidden && strings.Contains(a.Errors[0].Message, string(scope))
 			if closed != c.closed || closed && len(statements) > 0 {
 				t.Errorf("%s with the scopes %v: %+v, statements %v, want it closed: %t", f.document("absent"), c.Scopes(), a.Errors, statements, c.closed)
 			}
@@ -197,7 +198,7 @@ func TestNodesHaveScopes(t *testing.T) {
 		t.Errorf("without a scope: %s, %+v, %v", a.Data, a.Errors, statements)
 	}
 	for i, e := range a.Errors {
-		if e.Extensions.Code != codeForbidden || len(e.Path) != 2 {
+		if e.Extensions.Code != graphqlhttp.Forbidden || len(e.Path) != 2 {
 			t.Errorf("error %d: %+v", i, e)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -99,7 +100,7 @@ func TestListMistakes(t *testing.T) {
 		{"a large size", numbered, object{"pageSize": 101}},
 		{"an event's name that is none, by number", numbered, object{"filter": object{"eventName": "a b"}}},
 	} {
-		if a, _ := b.ask(t, c.document, c.variables); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != codeBadUserInput {
+		if a, _ := b.ask(t, c.document, c.variables); len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.BadUserInput {
 			t.Errorf("%s: %+v", c.name, a)
 		}
 	}

@@ -23,13 +23,18 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 func UnmarshalDateTime(v any) (time.Time, error) {
 	s, ok := v.(string)
 	if !ok {
-		return time.Time{}, fmt.Errorf("a DateTime is a text such as `2022-02-17T08:47:11Z`, not %T", v)
+		return time.Time{}, mistake("A DateTime is a text such as `2022-02-17T08:47:11Z`.")
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("a DateTime is written as RFC 3339, such as `2022-02-17T08:47:11Z`: %q is not", s)
+		return time.Time{}, mistake("A DateTime is written as RFC 3339, such as `2022-02-17T08:47:11Z`; %.64q is not.", s)
 	}
 	return t.UTC().Truncate(time.Microsecond), nil
+}
+
+// mistake is one that the caller can mend.
+func mistake(format string, args ...any) error {
+	return webhook.NewError(webhook.Invalid, fmt.Sprintf(format, args...))
 }
 
 // MarshalJSON writes JSON as it is kept.

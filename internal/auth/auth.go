@@ -97,7 +97,7 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 			wrong.write(w)
 		default:
 			a.Log.ErrorContext(r.Context(), "a key could not be looked up", "error", err)
-			graphqlhttp.Refuse(w, http.StatusServiceUnavailable, "INTERNAL_SERVER_ERROR",
+			graphqlhttp.Refuse(w, http.StatusServiceUnavailable, graphqlhttp.Internal,
 				"The key could not be looked up just now. Try again in a moment.")
 		}
 	})
@@ -168,7 +168,7 @@ func (a *Authenticator) inWorkspace(r *http.Request, c Caller) (Caller, error) {
 	}
 	if err != nil || !c.Operator && id != *c.Key.WorkspaceID {
 		return c, &refusal{
-			status: http.StatusForbidden, code: "FORBIDDEN",
+			status: http.StatusForbidden, code: graphqlhttp.Forbidden,
 			message: fmt.Sprintf("This key opens no workspace with the id or uid %.128q. Correct the header %s, or leave it out.", named, WorkspaceHeader),
 		}
 	}
@@ -191,10 +191,11 @@ func parse(header []string) (Token, bool) {
 
 // refusal is why a request is not let in.
 type refusal struct {
-	status        int
-	code, message string
-	challenge     string        // WWW-Authenticate, where a key would help
-	wait          time.Duration // Retry-After
+	status    int
+	code      graphqlhttp.Code
+	message   string
+	challenge string        // WWW-Authenticate, where a key would help
+	wait      time.Duration // Retry-After
 }
 
 func (r *refusal) Error() string { return r.message }
@@ -205,7 +206,7 @@ func unauthenticated(reason string, keySent bool) *refusal {
 		challenge += `, error="invalid_token"` // RFC 6750 §3.1
 	}
 	return &refusal{
-		status: http.StatusUnauthorized, code: "UNAUTHENTICATED", challenge: challenge,
+		status: http.StatusUnauthorized, code: graphqlhttp.Unauthenticated, challenge: challenge,
 		message: reason + " Send the header `Authorization: Bearer KEY` with a key of your workspace; " +
 			"the operator's is the one that HOOKQL_OPERATOR_KEY holds, or that HookQL printed at its first start.",
 	}
@@ -213,7 +214,7 @@ func unauthenticated(reason string, keySent bool) *refusal {
 
 func tooMany(wait time.Duration) *refusal {
 	return &refusal{
-		status: http.StatusTooManyRequests, code: "RATE_LIMITED", wait: wait,
+		status: http.StatusTooManyRequests, code: graphqlhttp.RateLimited, wait: wait,
 		message: "Too many wrong keys came from this address. Wait as long as Retry-After says, then send the right one.",
 	}
 }

@@ -78,7 +78,7 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	respond, ctx := exec.DispatchOperation(r.Context(), operation)
 	answer := respond(ctx)
 	if answer == nil { // the context ended: nobody waits, or the time was over
-		refuse(w, media, &refusal{http.StatusServiceUnavailable, "The request took longer than is allowed and was given up."})
+		write(w, media, http.StatusServiceUnavailable, coded(Timeout, "The request took longer than is allowed and was given up."), nil)
 		return
 	}
 	write(w, media, http.StatusOK, answer.Errors, answer.Data)
@@ -142,17 +142,17 @@ func refuse(w http.ResponseWriter, media string, wrong *refusal) {
 	if wrong.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allowed)
 	}
-	write(w, media, wrong.status, coded("BAD_REQUEST", wrong.message), nil)
+	write(w, media, wrong.status, coded(BadRequest, wrong.message), nil)
 }
 
 // Refuse answers a request that never comes to a Transport in the shape of a
 // GraphQL error, which GraphQL clients show.
-func Refuse(w http.ResponseWriter, status int, code, message string) {
+func Refuse(w http.ResponseWriter, status int, code Code, message string) {
 	write(w, mediaJSON, status, coded(code, message), nil)
 }
 
-func coded(code, message string) gqlerror.List {
-	return gqlerror.List{{Message: message, Extensions: map[string]any{"code": code}}}
+func coded(code Code, message string) gqlerror.List {
+	return gqlerror.List{{Message: message, Extensions: map[string]any{"code": string(code)}}}
 }
 
 // write sends an answer. Without data there is no member data, as nothing was

@@ -45,7 +45,7 @@ func (p Policy) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.Dev {
 			if refusal := p.refusal(r); refusal != "" {
-				graphqlhttp.Refuse(w, http.StatusForbidden, "FORBIDDEN", refusal)
+				graphqlhttp.Refuse(w, http.StatusForbidden, graphqlhttp.Forbidden, refusal)
 				return
 			}
 		}

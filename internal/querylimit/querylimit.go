@@ -17,10 +17,9 @@ import (
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-)
 
-// Code is the extensions.code of a refusal.
-const Code = "COMPLEXITY_LIMIT_EXCEEDED"
+	"github.com/hookql/hookql/internal/graphqlhttp"
+)
 
 // Limits are what one operation may cost. It is a gqlgen extension. Zero means
 // none allowed: use Default.
@@ -101,7 +100,7 @@ func (l Limits) MutateOperationContext(_ context.Context, op *graphql.OperationC
 
 func refusal(message string) *gqlerror.Error {
 	err := gqlerror.Errorf("%s", message)
-	errcode.Set(err, Code)
+	errcode.Set(err, string(graphqlhttp.TooComplex))
 	return err
 }
 
