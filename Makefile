@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-snippets check-schema
+.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http check-schema test-snippets
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24

@@ -355,7 +355,7 @@ func insertRun(t *testing.T, d *db.DB, w *webhook.Webhook) *webhook.TestRun {
 // keepRun keeps a run from its beginning to its end.
 func keepRun(t *testing.T, d *db.DB, run *webhook.TestRun, tests []webhook.Test) {
 	t.Helper()
-	if err := d.BeginTestRun(t.Context(), run.WorkspaceID, run, tests); err != nil {
+	if _, err := d.BeginTestRun(t.Context(), run.WorkspaceID, run, tests, webhook.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.KeepTestRun(t.Context(), run.WorkspaceID, run, tests); err != nil {

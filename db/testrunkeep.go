@@ -54,15 +54,23 @@ INSERT INTO test_results (
 SELECT test.id, run.workspace_id, run.id, test.position, test.event_name, test.scenario, ''
 FROM run, unnest($8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS test (id, event_name, scenario, position)`)
 
-// BeginTestRun keeps a run that begins, with its tests, which all wait.
-func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test) error {
+// BeginTestRun keeps a run that begins, with its tests, which all wait. Where
+// the caller began one with the same idempotency key before, nothing is done
+// and its id is returned.
+func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test, i webhook.Idempotency) (earlier string, err error) {
 	ids, events, scenarios := make([]string, len(tests)), make([]string, len(tests)), make([]string, len(tests))
 	for i, t := range tests {
 		ids[i], events[i], scenarios[i] = t.ID, t.EventName, t.Scenario
 	}
-	_, err := d.exec(ctx, d.pool, beginTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.StartedAt, len(tests),
-		lease.Milliseconds(), pq.Array(ids), pq.Array(events), pq.Array(scenarios))
-	return err
+	err = d.inTx(ctx, func(tx *sqlx.Tx) (err error) {
+		if earlier, err = d.claim(ctx, tx, workspaceID, i, run.ID); err != nil || earlier != "" {
+			return err
+		}
+		_, err = d.exec(ctx, tx, beginTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.StartedAt, len(tests),
+			lease.Milliseconds(), pq.Array(ids), pq.Array(events), pq.Array(scenarios))
+		return err
+	})
+	return earlier, err
 }
 
 // A run that has ended is not changed again: whatever a reader was told of its

@@ -44,7 +44,7 @@ func TestRunIsKeptAsItGoes(t *testing.T) {
 		}
 	}
 
-	if err := d.BeginTestRun(t.Context(), workspaceID, &run, tests); err != nil {
+	if _, err := d.BeginTestRun(t.Context(), workspaceID, &run, tests, webhook.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
 	is("begun", run, webhook.TestWaiting, webhook.TestWaiting)
@@ -79,7 +79,7 @@ func begun(t *testing.T, d *db.DB, workspaceID, uid string) (*webhook.TestRun, [
 		tests[i].StartedAt, tests[i].Verdict, tests[i].Message, tests[i].Exchanges = nil, "", "", nil
 	}
 	tests[0].StartedAt = &run.StartedAt
-	if err := d.BeginTestRun(t.Context(), workspaceID, run, tests); err != nil {
+	if _, err := d.BeginTestRun(t.Context(), workspaceID, run, tests, webhook.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := d.KeepTestRun(t.Context(), workspaceID, run, tests[:1]); err != nil {

@@ -36,7 +36,7 @@ type Engine struct {
 // another process, and be known to have ended where their process has. db.DB
 // is one and says what each method does.
 type Store interface {
-	BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test) error
+	BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test, i webhook.Idempotency) (earlier string, err error)
 	KeepTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, changed []webhook.Test) (canceled bool, err error)
 	EndLeftTestRuns(ctx context.Context, notSent, sent string) (int, error)
 }
@@ -109,8 +109,8 @@ func (e *Engine) log() *slog.Logger {
 // noStore keeps nothing.
 type noStore struct{}
 
-func (noStore) BeginTestRun(context.Context, string, *webhook.TestRun, []webhook.Test) error {
-	return nil
+func (noStore) BeginTestRun(context.Context, string, *webhook.TestRun, []webhook.Test, webhook.Idempotency) (string, error) {
+	return "", nil
 }
 
 func (noStore) KeepTestRun(context.Context, string, *webhook.TestRun, []webhook.Test) (bool, error) {

@@ -31,7 +31,7 @@ func newKeeper(t *testing.T) *keeper {
 	}
 	k := &keeper{Engine: devEngine(), url: pgtest.URL(t)}
 	var err error
-	if k.db, err = db.Open(t.Context(), k.url); err != nil {
+	if k.db, err = db.Open(t.Context(), k.url, pgtest.MasterKey); err != nil {
 		t.Fatal(err)
 	}
 	k.Store = k.db
@@ -353,7 +353,7 @@ func TestRunEndsWhatWasLeft(t *testing.T) {
 	t.Parallel()
 	k := newKeeper(t)
 	r := newTestRun(k.plan("http://127.0.0.1:9", 2))
-	if err := k.db.BeginTestRun(t.Context(), k.workspace, &r.run, r.tests); err != nil {
+	if _, err := k.db.BeginTestRun(t.Context(), k.workspace, &r.run, r.tests, webhook.Idempotency{}); err != nil {
 		t.Fatal(err)
 	}
 	k.leave(t)

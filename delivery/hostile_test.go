@@ -25,12 +25,12 @@ type hostile struct {
 	name     string
 	receiver func(testing.TB) *peer
 	outcome  webhook.Outcome
-	detail   string            // "… within 1 s": nothing but the time limit ends it
+	detail   string            // "… within 2 s": nothing but the time limit ends it
 	response *webhook.Response // the body of one that is cut is only its beginning
 }
 
 // patience is the time limit of attempts that nothing else ends.
-const patience = time.Second
+const patience = 2 * time.Second
 
 // limit is the time limit of an attempt at h: long where h must not need it.
 func (h *hostile) limit() time.Duration {
@@ -58,8 +58,8 @@ func zoo(t testing.TB) []hostile {
 		large     = "the answer's header is larger than 32 KiB"
 		invalid   = "the answer's header is not valid HTTP"
 		misframed = "the answer's body is not framed as HTTP demands"
-		headLate  = "the answer's header did not end within 1 s"
-		bodyLate  = "the answer's body did not end within 1 s"
+		headLate  = "the answer's header did not end within 2 s"
+		bodyLate  = "the answer's body did not end within 2 s"
 		hungUp    = "connection closed by the receiver"
 		halfBody  = " in the middle of the answer's body"
 	)
@@ -84,13 +84,13 @@ func zoo(t testing.TB) []hostile {
 	)
 	return []hostile{
 		// B1: nobody takes the connection.
-		{"B1 full backlog", fullBacklog, timedOut, "no connection was made within 1 s", nil},
-		{"B1 black hole", blackHole, timedOut, "no connection was made within 1 s", nil},
+		{"B1 full backlog", fullBacklog, timedOut, "no connection was made within 2 s", nil},
+		{"B1 black hole", blackHole, timedOut, "no connection was made within 2 s", nil},
 
 		// B2: the request is not read.
-		{"B2 reads nothing, window 0", unread(tells("")), timedOut, "the receiver did not read the request within 1 s", nil},
-		{"B2 reads a byte at a time", unread(sips), timedOut, "the receiver did not read the request within 1 s", nil},
-		{"B2 reads all, says nothing", after(holds("")), timedOut, "no answer came within 1 s", nil},
+		{"B2 reads nothing, window 0", unread(tells("")), timedOut, "the receiver did not read the request within 2 s", nil},
+		{"B2 reads a byte at a time", unread(sips), timedOut, "the receiver did not read the request within 2 s", nil},
+		{"B2 reads all, says nothing", after(holds("")), timedOut, "no answer came within 2 s", nil},
 
 		// B3: the header.
 		{"B3 header by the byte", after(trickles(ok+"X: ", "y")), timedOut, headLate, nil},
@@ -157,8 +157,8 @@ func zoo(t testing.TB) []hostile {
 		{"B6 wants our certificate, TLS 1.2", overTLS(asking(tls.VersionTLS12, good)), tlsFailed, "the receiver refused the handshake: handshake failure", nil},
 		{"B6 certificate of 10 MiB", afterHello(says(withCertificate(10 << 20))), tlsFailed, "handshake message of length 10485760 bytes exceeds maximum of 262144 bytes", nil},
 		{"B6 certificate of 128 KiB", afterHello(says(withCertificate(128 << 10))), tlsFailed, "the receiver's part in the handshake is larger than 64 KiB", nil},
-		{"B6 handshake by the byte", afterHello(trickles("\x16\x03\x03\x40\x00", "\x02")), timedOut, "the TLS handshake did not finish within 1 s", nil},
-		{"B6 handshake never begun", afterHello(holds("")), timedOut, "the TLS handshake did not finish within 1 s", nil},
+		{"B6 handshake by the byte", afterHello(trickles("\x16\x03\x03\x40\x00", "\x02")), timedOut, "the TLS handshake did not finish within 2 s", nil},
+		{"B6 handshake never begun", afterHello(holds("")), timedOut, "the TLS handshake did not finish within 2 s", nil},
 		{"B6 warnings without end", afterHello(floods("", "\x15\x03\x03\x00\x02\x01\x5a")), tlsFailed, "too many ignored records", nil},
 		{"B6 plain HTTP", afterHello(holds("HTTP/1.1 400 Bad Request\r\n\r\n")), tlsFailed, "the receiver does not speak TLS on this port", nil},
 		{"B6 closed", afterHello(says("")), tlsFailed, hungUp + " during the TLS handshake", nil},

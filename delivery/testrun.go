@@ -24,10 +24,18 @@ type Plan struct {
 	Webhook *webhook.Webhook
 	// Payloads are each sent once, some at the same time.
 	Payloads []Payload
+	// Idempotency lets the same plan run once.
+	Idempotency webhook.Idempotency
 	// Succeeded, where set, is called when every test has succeeded, before the
 	// run is kept as finished: whoever sees its end sees what came of it, too.
 	Succeeded func(context.Context) error
 }
+
+// Repeated is the error of a plan that ran before under its idempotency key: the
+// id of the run that it was.
+type Repeated string
+
+func (r Repeated) Error() string { return "the test run " + string(r) + " was this one" }
 
 const (
 	defaultTestTimeout = 60 * time.Second
@@ -106,9 +114,13 @@ func (e *Engine) begin(ctx context.Context, p Plan) (context.Context, *testRun, 
 	r := newTestRun(p)
 	keep, done := context.WithTimeout(ctx, keepTime)
 	defer done()
-	if err := e.store().BeginTestRun(keep, r.run.WorkspaceID, &r.run, r.tests); err != nil {
+	earlier, err := e.store().BeginTestRun(keep, r.run.WorkspaceID, &r.run, r.tests, p.Idempotency)
+	if err != nil {
 		// Where it is kept all the same, it is ended as one that was left.
 		return nil, nil, fmt.Errorf("begin the test run: %w", err)
+	}
+	if earlier != "" {
+		return nil, nil, Repeated(earlier)
 	}
 	r.kept = time.Now()
 	ctx, r.cancel = context.WithCancelCause(ctx)

@@ -3479,6 +3479,8 @@ input TestWebhookInput {
   no longer ` + "`" + `RUNNING` + "`" + `. It goes on whatever becomes of this request. With ` + "`" + `activate` + "`" + `, look at the webhook's ` + "`" + `status` + "`" + ` then.
   """
   wait: Boolean = true
+  """Repeating a request with the same key within 24 hours sends nothing and gives the first run again, as far as it is, as for ` + "`" + `createWebhook` + "`" + `."""
+  idempotencyKey: String
 }
 
 """What a test puts an endpoint through, and what a good endpoint answers."""
@@ -14715,7 +14717,7 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 		asMap["wait"] = true
 	}
 
-	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "activate", "wait"}
+	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "activate", "wait", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -14757,6 +14759,13 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.Wait = graphql.OmittableOf(data)
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

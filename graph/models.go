@@ -548,6 +548,8 @@ type TestWebhookInput struct {
 	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRun` until its `status` is
 	// no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look at the webhook's `status` then.
 	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
+	// Repeating a request with the same key within 24 hours sends nothing and gives the first run again, as far as it is, as for `createWebhook`.
+	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
 }
 
 // The outcome of `testWebhook`.

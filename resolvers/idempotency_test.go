@@ -160,3 +160,26 @@ func TestIdempotencyHeader(t *testing.T) {
 		t.Errorf("%s, %v", first.Data, err)
 	}
 }
+
+// A test that is asked for twice, as by a pipeline that lost the answer, sends once.
+func TestIdempotentTest(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.register(t)
+	const document = `mutation($input: TestWebhookInput!) { testWebhook(input: $input) { testRun { id status success tests { nodes { id message } } } userErrors { code field } } }`
+	ask := func(input object) string {
+		input["target"] = object{"webhookId": "w"}
+		a, _ := b.ask(t, document, map[string]any{"input": input})
+		return string(a.Data)
+	}
+	first, again := ask(object{"idempotencyKey": "k"}), ask(object{"idempotencyKey": "k"})
+	if first != again || !strings.Contains(first, `"FINISHED"`) || len(b.receiver.Requests()) != 1 {
+		t.Errorf("first %s\nagain %s\n%d requests were sent", first, again, len(b.receiver.Requests()))
+	}
+	if got := ask(object{"idempotencyKey": "k", "eventNames": []string{"job.status"}}); !strings.Contains(got, "IDEMPOTENCY_CONFLICT") {
+		t.Errorf("another input: %s", got)
+	}
+	if ask(object{}) == first || len(b.receiver.Requests()) != 2 {
+		t.Error("without a key nothing was sent")
+	}
+}

@@ -42,7 +42,11 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 	if err != nil {
 		return nil, err
 	}
-	plan := delivery.Plan{Webhook: w, Payloads: payloads}
+	key, err := idempotency(ctx, input.IdempotencyKey, input)
+	if err != nil {
+		return nil, err
+	}
+	plan := delivery.Plan{Webhook: w, Payloads: payloads, Idempotency: key}
 	if or(input.Activate, false) {
 		plan.Succeeded = func(ctx context.Context) error { return r.activate(ctx, w) }
 	}
@@ -51,6 +55,11 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 		do = r.testAndWait
 	}
 	run, tests, err := do(ctx, plan)
+	var earlier delivery.Repeated
+	if errors.As(err, &earlier) {
+		run, err := r.DB.TestRun(ctx, w.WorkspaceID, string(earlier))
+		return run, orGone(err)
+	}
 	if run != nil {
 		loadersOf(ctx).remember(run.ID, tests)
 	}
