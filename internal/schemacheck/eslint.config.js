@@ -71,6 +71,7 @@ export default [
               'TestExchange',
               'TestScenario', // has a stable name, in the program and not in the database
               'UserError',
+              'VerificationSnippet', // is written for one answer
               'Viewer', // is whoever asks
               'WebhookPage', // has a number
             ],
