@@ -125,7 +125,7 @@ func (d *DB) get(ctx context.Context, q sqlx.QueryerContext, s statement, dest a
 		return webhook.NotFound
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, err)
+		return fmt.Errorf("%s: %w", s.name, orClosed(err))
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (d *DB) exec(ctx context.Context, q sqlx.ExecerContext, s statement, args .
 	d.observe(ctx, s)
 	result, err := q.ExecContext(ctx, s.text, args...)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", s.name, err)
+		return 0, fmt.Errorf("%s: %w", s.name, orClosed(err))
 	}
 	changed, err := result.RowsAffected()
 	if err != nil {
