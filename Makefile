@@ -21,11 +21,11 @@ test: ## run all tests
 short: ## run the tests that need no PostgreSQL
 	$(GO) test -short ./internal/... ./delivery/... ./webhooktest/...
 
-fuzz: ## try each fuzz target for FUZZTIME (default 5s)
+fuzz: ## try each fuzz target for FUZZTIME (default 3s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-5s} $$pkg; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-3s} $$pkg; \
 		done; \
 	done
 
