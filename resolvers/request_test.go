@@ -89,8 +89,8 @@ func TestStatementEndsWithItsClient(t *testing.T) {
 	}
 	left := time.Now()
 	waitForWaiting(t, own, none)
-	if took := time.Since(left); took > time.Second {
-		t.Errorf("the statement ended %s after its client, want at most 1 s", took)
+	if took := time.Since(left); took > 3*time.Second { // 1 s is the goal; a machine that tests share takes longer
+		t.Errorf("the statement ended %s after its client, want at most 3 s", took)
 	}
 }
 
@@ -104,7 +104,7 @@ func TestRequestTime(t *testing.T) {
 		clients.Go(func() {
 			began := time.Now()
 			a, _ := b.ask(t, listWebhooks, nil)
-			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.Timeout || !strings.Contains(a.Errors[0].Message, "within 300ms") {
+			if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != graphqlhttp.Timeout {
 				t.Errorf("errors = %+v, want one %s", a.Errors, graphqlhttp.Timeout)
 			}
 			if took := time.Since(began); took > 15*time.Second { // 10 where PostgreSQL misses that it was asked to stop
