@@ -30,9 +30,9 @@ func (r apiKeyRow) apiKey() *webhook.APIKey {
 		Name:        r.Name,
 		Prefix:      r.Prefix,
 		CreatedAt:   r.CreatedAt.UTC(),
-		LastUsedAt:  inUTC(r.LastUsedAt),
-		ExpiresAt:   inUTC(r.ExpiresAt),
-		RevokedAt:   inUTC(r.RevokedAt),
+		LastUsedAt:  utc(r.LastUsedAt),
+		ExpiresAt:   utc(r.ExpiresAt),
+		RevokedAt:   utc(r.RevokedAt),
 	}
 	for _, s := range r.Scopes {
 		k.Scopes = append(k.Scopes, webhook.Scope(s))
@@ -41,14 +41,6 @@ func (r apiKeyRow) apiKey() *webhook.APIKey {
 		k.Scopes = webhook.Scopes()
 	}
 	return k
-}
-
-func inUTC(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	utc := t.UTC()
-	return &utc
 }
 
 const apiKeyColumns = `
@@ -162,7 +154,7 @@ func (d *DB) APIKeys(ctx context.Context, workspaceID string, p webhook.Page) (w
 	}
 	below, above := bounds(p)
 	var rows []apiKeyRow
-	if err := d.list(ctx, statement, &rows, workspaceID, below, above, p.Limit+1); err != nil {
+	if err := d.list(ctx, d.pool, statement, &rows, workspaceID, below, above, p.Limit+1); err != nil {
 		return webhook.Slice[*webhook.APIKey]{}, err
 	}
 	keys := make([]*webhook.APIKey, len(rows))

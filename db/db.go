@@ -58,7 +58,7 @@ func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := connect(ctx, url, statementTimeout)
+	keys, err := newPool(url, statementTimeout)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
@@ -67,8 +67,20 @@ func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
 	return &DB{url: url, pool: pool, keys: keys, sealer: sealer{masters: masters}}, nil
 }
 
-// connect opens a pool whose statements end after a time; zero: never.
+// connect opens a pool and tries it.
 func connect(ctx context.Context, url string, timeout time.Duration) (*sqlx.DB, error) {
+	pool, err := newPool(url, timeout)
+	if err != nil {
+		return nil, err
+	}
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), pool.Close())
+	}
+	return pool, nil
+}
+
+// newPool makes a pool whose statements end after a time; zero: never.
+func newPool(url string, timeout time.Duration) (*sqlx.DB, error) {
 	config, err := pq.NewConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database's URL: %w", err)
@@ -82,9 +94,6 @@ func connect(ctx context.Context, url string, timeout time.Duration) (*sqlx.DB, 
 		return nil, fmt.Errorf("read the database's URL: %w", err)
 	}
 	pool := sqlx.NewDb(sql.OpenDB(connector), "postgres")
-	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), pool.Close())
-	}
 	pool.SetMaxOpenConns(MaxConnections)
 	pool.SetMaxIdleConns(MaxConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -131,12 +140,7 @@ func (d *DB) get(ctx context.Context, q sqlx.QueryerContext, s statement, dest a
 }
 
 // list reads all rows into the slice at dest.
-func (d *DB) list(ctx context.Context, s statement, dest any, args ...any) error {
-	return d.listIn(ctx, d.pool, s, dest, args...)
-}
-
-// listIn is list in a transaction.
-func (d *DB) listIn(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
+func (d *DB) list(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
 	d.observe(ctx, s)
 	if err := sqlx.SelectContext(ctx, q, dest, s.text, args...); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)

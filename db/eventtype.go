@@ -30,7 +30,7 @@ type eventTypeRow struct {
 }
 
 func (r eventTypeRow) eventType() *webhook.EventType {
-	t := &webhook.EventType{
+	return &webhook.EventType{
 		ID:            r.ID,
 		Name:          r.Name,
 		Title:         r.Title,
@@ -40,14 +40,10 @@ func (r eventTypeRow) eventType() *webhook.EventType {
 		Schema:        r.Schema,
 		Example:       r.Example,
 		ExampleMade:   r.ExampleMade,
+		ArchivedAt:    utc(r.ArchivedAt),
 		CreatedAt:     r.CreatedAt.UTC(),
 		UpdatedAt:     r.UpdatedAt.UTC(),
 	}
-	if r.ArchivedAt != nil {
-		at := r.ArchivedAt.UTC()
-		t.ArchivedAt = &at
-	}
-	return t
 }
 
 func eventTypesOf(rows []eventTypeRow) []*webhook.EventType {
@@ -228,7 +224,7 @@ func (d *DB) ChangeEventType(ctx context.Context, name string, change func(*webh
 func (d *DB) ChangeEventTypes(ctx context.Context, plan func(all []*webhook.EventType) ([]*webhook.EventType, error)) error {
 	return d.inCatalogue(ctx, func(tx *sqlx.Tx) error {
 		var rows []eventTypeRow
-		if err := d.listIn(ctx, tx, listFullEventTypes, &rows); err != nil {
+		if err := d.list(ctx, tx, listFullEventTypes, &rows); err != nil {
 			return err
 		}
 		changed, err := plan(eventTypesOf(rows))
@@ -258,7 +254,7 @@ ORDER BY category, name`)
 // then name.
 func (d *DB) FullEventTypes(ctx context.Context) ([]*webhook.EventType, error) {
 	var rows []eventTypeRow
-	err := d.list(ctx, listFullEventTypes, &rows)
+	err := d.list(ctx, d.pool, listFullEventTypes, &rows)
 	return eventTypesOf(rows), err
 }
 
@@ -271,7 +267,7 @@ ORDER BY category, name`)
 // name.
 func (d *DB) EventTypes(ctx context.Context) ([]*webhook.EventType, error) {
 	var rows []eventTypeRow
-	err := d.list(ctx, listEventTypes, &rows)
+	err := d.list(ctx, d.pool, listEventTypes, &rows)
 	return eventTypesOf(rows), err
 }
 
@@ -287,7 +283,7 @@ WHERE id = ANY($1)
 // the type's id.
 func (d *DB) EventTypeSchemas(ctx context.Context, ids []string) (map[string]json.RawMessage, error) {
 	var rows []eventTypeRow
-	if err := d.list(ctx, listEventTypeSchemas, &rows, pq.Array(ids)); err != nil {
+	if err := d.list(ctx, d.pool, listEventTypeSchemas, &rows, pq.Array(ids)); err != nil {
 		return nil, err
 	}
 	byID := make(map[string]json.RawMessage, len(rows))

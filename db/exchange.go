@@ -160,7 +160,7 @@ ORDER BY result_id, number`)
 // without their bodies, by the result's id.
 func (d *DB) TestExchanges(ctx context.Context, workspaceID string, resultIDs []string) (map[string][]webhook.Exchange, error) {
 	var rows []exchangeRow
-	if err := d.list(ctx, listExchanges, &rows, workspaceID, pq.Array(resultIDs)); err != nil {
+	if err := d.list(ctx, d.pool, listExchanges, &rows, workspaceID, pq.Array(resultIDs)); err != nil {
 		return nil, err
 	}
 	byResult := make(map[string][]webhook.Exchange, len(resultIDs))
@@ -195,7 +195,7 @@ func (d *DB) TestBodies(ctx context.Context, workspaceID string, resultIDs []str
 		RequestBody  []byte `db:"request_body"`
 		ResponseBody []byte `db:"response_body"`
 	}
-	if err := d.list(ctx, listExchangeBodies, &rows, workspaceID, pq.Array(resultIDs), limit); err != nil {
+	if err := d.list(ctx, d.pool, listExchangeBodies, &rows, workspaceID, pq.Array(resultIDs), limit); err != nil {
 		return nil, err
 	}
 	byResult := make(map[string][]webhook.Bodies, len(resultIDs))

@@ -43,7 +43,7 @@ type sealingKeyRow struct {
 var listSealingKeys = newStatement("sealing_keys.list", `
 SELECT id, sealed FROM sealing_keys ORDER BY id`)
 
-// current is the key that seals, with its id.
+// currentKey is the key that seals, with its id.
 func (d *DB) currentKey(ctx context.Context) (string, seal.Key, error) {
 	d.sealer.mu.Lock()
 	defer d.sealer.mu.Unlock()
@@ -216,7 +216,7 @@ func (d *DB) RotateSealing(ctx context.Context) (webhooks int, err error) {
 			ID          string
 			WorkspaceID string `db:"workspace_id"`
 		}
-		if err := d.list(ctx, listSealedOtherwise, &rows, after, sealedPrefix+newest+":"); err != nil || len(rows) == 0 {
+		if err := d.list(ctx, d.pool, listSealedOtherwise, &rows, after, sealedPrefix+newest+":"); err != nil || len(rows) == 0 {
 			return webhooks, err
 		}
 		for _, r := range rows {

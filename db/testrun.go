@@ -25,7 +25,7 @@ type testRunRow struct {
 
 func (r testRunRow) testRun() *webhook.TestRun {
 	run := webhook.TestRun(r)
-	run.StartedAt, run.FinishedAt = run.StartedAt.UTC(), inUTC(run.FinishedAt)
+	run.StartedAt, run.FinishedAt = run.StartedAt.UTC(), utc(run.FinishedAt)
 	return &run
 }
 
@@ -95,7 +95,7 @@ func (d *DB) TestRuns(ctx context.Context, workspaceID string, webhookIDs []stri
 	}
 	below, above := bounds(p)
 	var rows []testRunRow
-	if err := d.list(ctx, statement, &rows, workspaceID, pq.Array(webhookIDs), below, above, p.Limit+1); err != nil {
+	if err := d.list(ctx, d.pool, statement, &rows, workspaceID, pq.Array(webhookIDs), below, above, p.Limit+1); err != nil {
 		return nil, err
 	}
 	runs := make(map[string][]*webhook.TestRun)
@@ -125,7 +125,7 @@ func (d *DB) CountTestRuns(ctx context.Context, workspaceID string, webhookIDs [
 		ID    string
 		Count int
 	}
-	if err := d.list(ctx, countTestRuns, &rows, workspaceID, pq.Array(webhookIDs)); err != nil {
+	if err := d.list(ctx, d.pool, countTestRuns, &rows, workspaceID, pq.Array(webhookIDs)); err != nil {
 		return nil, err
 	}
 	counts := make(map[string]int, len(rows))
@@ -152,7 +152,7 @@ func (r testResultRow) testResult() *webhook.TestResult {
 		RunID:     r.RunID,
 		EventName: r.EventName,
 		Scenario:  r.Scenario,
-		StartedAt: inUTC(r.StartedAt),
+		StartedAt: utc(r.StartedAt),
 		Message:   r.Message,
 	}
 	if r.Verdict != nil {
@@ -200,7 +200,7 @@ ORDER BY run_id, position`)
 // TestResults returns the results of each run in their order, by the run's id.
 func (d *DB) TestResults(ctx context.Context, workspaceID string, runIDs []string) (map[string][]*webhook.TestResult, error) {
 	var rows []testResultRow
-	if err := d.list(ctx, listTestResults, &rows, workspaceID, pq.Array(runIDs)); err != nil {
+	if err := d.list(ctx, d.pool, listTestResults, &rows, workspaceID, pq.Array(runIDs)); err != nil {
 		return nil, err
 	}
 	byRun := make(map[string][]*webhook.TestResult, len(runIDs))

@@ -98,22 +98,25 @@ func (d *DB) webhookOf(ctx context.Context, r webhookRow) (*webhook.Webhook, err
 // unsealHeaders reads headers, which are a JSON array, or one sealed in a
 // string.
 func (d *DB) unsealHeaders(ctx context.Context, r webhookRow) (list headers, err error) {
+	text := string(r.Headers)
 	var sealed string
-	if json.Unmarshal(r.Headers, &sealed) != nil {
-		return list, list.Scan([]byte(r.Headers))
+	if json.Unmarshal(r.Headers, &sealed) == nil {
+		if text, err = d.unseal(ctx, sealed, r.ID+"/headers"); err != nil {
+			return nil, err
+		}
 	}
-	plain, err := d.unseal(ctx, sealed, r.ID+"/headers")
-	if err != nil {
-		return nil, err
-	}
-	return list, list.Scan([]byte(plain))
+	err = json.Unmarshal([]byte(text), &list)
+	return list, err
 }
 
 // sealHeaders is what unsealHeaders reads.
 func (d *DB) sealHeaders(ctx context.Context, w *webhook.Webhook) ([]byte, error) {
-	plain, err := json.Marshal(headers(w.Headers))
-	if err != nil || len(w.Headers) == 0 {
-		return []byte("[]"), err
+	if len(w.Headers) == 0 {
+		return []byte("[]"), nil
+	}
+	plain, err := json.Marshal(w.Headers)
+	if err != nil {
+		return nil, err
 	}
 	sealed, err := d.seal(ctx, string(plain), w.ID+"/headers")
 	if err != nil {
@@ -404,7 +407,7 @@ WHERE workspace_id = $1
 // WebhooksByID returns those of the webhooks that exist, in no order.
 func (d *DB) WebhooksByID(ctx context.Context, workspaceID string, ids []string) ([]*webhook.Webhook, error) {
 	var rows []webhookRow
-	if err := d.list(ctx, listWebhooksByID, &rows, workspaceID, pq.Array(ids)); err != nil {
+	if err := d.list(ctx, d.pool, listWebhooksByID, &rows, workspaceID, pq.Array(ids)); err != nil {
 		return nil, err
 	}
 	return d.webhooksOf(ctx, rows)
@@ -423,7 +426,7 @@ WHERE workspace_id = $1
 // for the built-in receiver.
 func (d *DB) SecretsByURL(ctx context.Context, workspaceID, url string) ([]string, error) {
 	var rows []struct{ ID, Secret string }
-	if err := d.list(ctx, listSecretsByURL, &rows, workspaceID, text(url)); err != nil {
+	if err := d.list(ctx, d.pool, listSecretsByURL, &rows, workspaceID, text(url)); err != nil {
 		return nil, err
 	}
 	secrets := make([]string, len(rows))

@@ -136,7 +136,7 @@ func webhookListBy(by webhook.OrderBy) webhookList {
 func (d *DB) Webhooks(ctx context.Context, workspaceID string, f webhook.Filter, o webhook.Order, p webhook.Page) (webhook.Slice[*webhook.Webhook], error) {
 	s, args := selectWebhooks(workspaceID, f, o, p)
 	var rows []webhookRow
-	if err := d.list(ctx, s, &rows, args...); err != nil {
+	if err := d.list(ctx, d.pool, s, &rows, args...); err != nil {
 		return webhook.Slice[*webhook.Webhook]{}, err
 	}
 	webhooks, err := d.webhooksOf(ctx, rows)

@@ -148,7 +148,7 @@ func (d *DB) Workspaces(ctx context.Context, p webhook.Page) (webhook.Slice[*web
 	}
 	below, above := bounds(p)
 	var rows []workspaceRow
-	if err := d.list(ctx, statement, &rows, below, above, p.Limit+1); err != nil {
+	if err := d.list(ctx, d.pool, statement, &rows, below, above, p.Limit+1); err != nil {
 		return webhook.Slice[*webhook.Workspace]{}, err
 	}
 	list := make([]*webhook.Workspace, len(rows))

@@ -58,11 +58,7 @@ func (e *Engine) Preview(w *webhook.Webhook, p Payload) (r webhook.Request, sign
 	if err != nil {
 		return r, "", err
 	}
-	content := string(made.Body)
-	if w.Method == webhook.MethodGet {
-		content = made.url.RawQuery
-	}
-	return made.record, m.ID + "." + strconv.FormatInt(now.Unix(), 10) + "." + content, nil
+	return made.record, string(signedMessage(m.ID, strconv.FormatInt(now.Unix(), 10), made.content)), nil
 }
 
 func (e *Engine) userAgent() string {

@@ -61,14 +61,14 @@ func Explain(w *webhook.Webhook, r *Received, now time.Time, suspects func() (Su
 			return valid, message, nil
 		}
 	}
-	if message := otherReading(w, c, r.Content); message != "" {
+	if message := otherReading(w, c, r.Content, now); message != "" {
 		return false, message, nil
 	}
 	found, err := suspects()
 	if err != nil {
 		return false, "", err
 	}
-	return false, accuse(w, c, r.Content, found), nil
+	return false, accuse(w, c, r.Content, found, now), nil
 }
 
 // incomplete says what a request lacks to be verified at all, or "".
@@ -106,7 +106,7 @@ func (c claim) fits(scheme webhook.Signing, secret webhook.Secret, content []byt
 	if scheme.CheckSecret(secret) != nil {
 		return false
 	}
-	message := slices.Concat([]byte(c.id+"."+c.stamp+"."), content)
+	message := signedMessage(c.id, c.stamp, content)
 	if scheme == webhook.SigningEd25519 {
 		key, _ := secret.PrivateKey() // checked above
 		return c.any(scheme, func(signature []byte) bool {
@@ -150,12 +150,12 @@ func timely(stamp string, now time.Time, previous bool) (valid bool, message str
 
 // otherReading looks for a secret of the webhook's own that was used wrongly,
 // or a content that was changed in a way that can be undone; "" for none.
-func otherReading(w *webhook.Webhook, c claim, content []byte) string {
+func otherReading(w *webhook.Webhook, c claim, content []byte, now time.Time) string {
 	if w.PreviousSecret != "" && c.fits(w.Signing, w.PreviousSecret, content) {
 		return "Signed with the secret before the last rotation, which no longer signs. Use the present one."
 	}
 	if w.Signing == webhook.SigningStandard {
-		message := slices.Concat([]byte(c.id+"."+c.stamp+"."), content)
+		message := signedMessage(c.id, c.stamp, content)
 		for _, key := range wrongKeys(string(w.Secret)) {
 			if c.fitsKey(key, message) {
 				return "Signed with another reading of this webhook's secret: what follows `whsec_` is the base64 of the key, and a secret without `whsec_` is the key itself, byte for byte. Choose your library's constructor accordingly."
@@ -163,7 +163,7 @@ func otherReading(w *webhook.Webhook, c claim, content []byte) string {
 		}
 	}
 	for _, variant := range variants(content) {
-		for _, secret := range w.SecretsAt(time.Now()) {
+		for _, secret := range w.SecretsAt(now) {
 			if c.fits(w.Signing, secret, variant) {
 				return "The body was changed after it was signed: read and written again as JSON, or given a line break. Verify the raw bytes of the body, before anything parses it."
 			}
@@ -208,9 +208,9 @@ func variants(content []byte) (list [][]byte) {
 }
 
 // accuse says which suspect fits, or that none does.
-func accuse(w *webhook.Webhook, c claim, content []byte, s Suspects) string {
+func accuse(w *webhook.Webhook, c claim, content []byte, s Suspects, now time.Time) string {
 	for _, other := range s.Others {
-		for _, secret := range other.SecretsAt(time.Now()) {
+		for _, secret := range other.SecretsAt(now) {
 			if other.ID != w.ID && c.fits(other.Signing, secret, content) {
 				return fmt.Sprintf("Signed with the secret of another webhook of this workspace, %q (%s). Use that one's secret for its requests.", other.Name, other.ID)
 			}

@@ -31,9 +31,10 @@ type Message struct {
 // what the record says: the same, but for the values of the owner's headers.
 type request struct {
 	webhook.Request
-	record webhook.Request
-	url    *url.URL
-	wire   []byte
+	record  webhook.Request
+	content []byte // what is signed: the body, and for GET the raw query
+	url     *url.URL
+	wire    []byte
 }
 
 // newRequest makes the request that carries m to w at u, signed at the given
@@ -59,24 +60,12 @@ func newRequest(w *webhook.Webhook, m *Message, u *url.URL, at time.Time, userAg
 		return nil, err
 	}
 	headers = append(headers, identity...)
-	r := &request{url: target, Request: webhook.Request{Method: string(w.Method), URL: target.String(), Body: body, BodySize: len(body)}}
+	r := &request{url: target, Request: webhook.Request{Method: string(w.Method), URL: target.String(), Body: body, BodySize: len(body)}, content: signed}
 	r.Headers = slices.Concat(headers, w.Headers)
 	r.wire = encode(r.Request, target.RequestURI())
 	r.record = r.Request
-	r.record.Headers = slices.Concat(headers, masked(w.Headers))
+	r.record.Headers = slices.Concat(headers, webhook.Masked(w.Headers))
 	return r, nil
-}
-
-// mask stands in records in the place of what only the receiver may read.
-const mask = "****"
-
-// masked are the owner's headers for the record: they often hold credentials.
-func masked(headers []webhook.Header) []webhook.Header {
-	list := make([]webhook.Header, len(headers))
-	for i, h := range headers {
-		list[i] = webhook.Header{Name: h.Name, Value: mask}
-	}
-	return list
 }
 
 // identityHeaders say which message this is, when it was sent, by whom (the

@@ -20,7 +20,7 @@ import (
 // The content is the body, and for GET, which has none, the raw query as it is
 // sent. The error is a *webhook.Error.
 func signatures(w *webhook.Webhook, id string, at time.Time, content []byte) (string, error) {
-	message := slices.Concat([]byte(id+"."+strconv.FormatInt(at.Unix(), 10)+"."), content)
+	message := signedMessage(id, strconv.FormatInt(at.Unix(), 10), content)
 	var all []string
 	for _, secret := range w.SecretsAt(at) {
 		if mistake := w.Signing.CheckSecret(secret); mistake != nil {
@@ -29,6 +29,11 @@ func signatures(w *webhook.Webhook, id string, at time.Time, content []byte) (st
 		all = append(all, sign(w.Signing, secret, message))
 	}
 	return strings.Join(all, " "), nil
+}
+
+// signedMessage is what a signature is made over.
+func signedMessage(id, stamp string, content []byte) []byte {
+	return slices.Concat([]byte(id+"."+stamp+"."), content)
 }
 
 // sign signs with a secret that fits the scheme.

@@ -175,7 +175,7 @@ func headersOf(head []byte) []webhook.Header {
 	for name, values := range fields {
 		for _, value := range values {
 			if name == "Set-Cookie" {
-				value = mask // a session at the receiver is nobody else's
+				value = webhook.Mask // a session at the receiver is nobody else's
 			}
 			headers = append(headers, webhook.Header{Name: name, Value: clean(value)})
 		}

@@ -46,14 +46,10 @@ func (r webhookResolver) Secret(ctx context.Context, w *webhook.Webhook) (*strin
 
 // Headers shows a webhook's headers, and their values to whom may see them.
 func (r webhookResolver) Headers(ctx context.Context, w *webhook.Webhook) ([]*webhook.Header, error) {
-	shown := make([]*webhook.Header, len(w.Headers))
-	for i, h := range w.Headers {
-		if need(ctx, webhook.ScopeSecretsRead) != nil {
-			h.Value = "****"
-		}
-		shown[i] = &h
+	if need(ctx, webhook.ScopeSecretsRead) != nil {
+		return pointers(webhook.Masked(w.Headers)), nil
 	}
-	return shown, nil
+	return pointers(w.Headers), nil
 }
 
 // CreateWebhook registers a webhook.

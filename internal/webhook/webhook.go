@@ -240,6 +240,19 @@ type Header struct {
 	Value string `json:"value" validate:"max=4096,headervalue"`
 }
 
+// Mask stands in the place of a value that only its owner and the receiver may
+// read.
+const Mask = "****"
+
+// Masked are headers without their values, which often are credentials.
+func Masked(headers []Header) []Header {
+	list := make([]Header, len(headers))
+	for i, h := range headers {
+		list[i] = Header{Name: h.Name, Value: Mask}
+	}
+	return list
+}
+
 // Secret signs requests. It prints as "[secret]" wherever it is logged,
 // formatted or encoded; string(s) is the only way to its text.
 type Secret string
