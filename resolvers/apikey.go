@@ -24,12 +24,11 @@ func (r workspaceResolver) APIKeys(ctx context.Context, w *webhook.Workspace, fi
 	}
 	cursor := func(k *webhook.APIKey) string { return encodeCursor(k.ID) }
 	connection := &graph.APIKeyConnection{
-		Edges:    make([]*graph.APIKeyEdge, len(slice.Items)),
+		Edges: edges(slice, cursor, func(at string, k *webhook.APIKey) *graph.APIKeyEdge {
+			return &graph.APIKeyEdge{Cursor: at, Node: k}
+		}),
 		Nodes:    slice.Items,
 		PageInfo: pageInfo(slice, cursor),
-	}
-	for i, k := range slice.Items {
-		connection.Edges[i] = &graph.APIKeyEdge{Cursor: cursor(k), Node: k}
 	}
 	if asked(ctx, "totalCount") {
 		connection.TotalCount, err = r.DB.CountAPIKeys(ctx, w.ID)

@@ -74,6 +74,15 @@ func isID(prefix, s string) bool {
 	return ok && len(digits) == 26 && strings.Trim(digits, "0123456789abcdefghjkmnpqrstvwxyz") == ""
 }
 
+// edges are the items of a page with their cursors.
+func edges[T, E any](s webhook.Slice[T], cursor func(T) string, edge func(cursor string, node T) *E) []*E {
+	list := make([]*E, len(s.Items))
+	for i, item := range s.Items {
+		list[i] = edge(cursor(item), item)
+	}
+	return list
+}
+
 // pageInfo describes a page whose items have the given cursors.
 func pageInfo[T any](s webhook.Slice[T], cursor func(T) string) *graph.PageInfo {
 	info := &graph.PageInfo{HasNextPage: s.HasNext, HasPreviousPage: s.HasPrevious}

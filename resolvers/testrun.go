@@ -68,12 +68,11 @@ func (r webhookResolver) TestRuns(ctx context.Context, w *webhook.Webhook, first
 	}
 	cursor := func(run *webhook.TestRun) string { return encodeCursor(run.ID) }
 	connection := &graph.TestRunConnection{
-		Edges:    make([]*graph.TestRunEdge, len(slice.Items)),
+		Edges: edges(slice, cursor, func(at string, run *webhook.TestRun) *graph.TestRunEdge {
+			return &graph.TestRunEdge{Cursor: at, Node: run}
+		}),
 		Nodes:    append([]*webhook.TestRun{}, slice.Items...),
 		PageInfo: pageInfo(slice, cursor),
-	}
-	for i, run := range slice.Items {
-		connection.Edges[i] = &graph.TestRunEdge{Cursor: cursor(run), Node: run}
 	}
 	if asked(ctx, "totalCount") {
 		connection.TotalCount, err = loadersOf(ctx).testRunCount(ctx, w.ID)
@@ -101,16 +100,14 @@ func (r testRunResolver) Tests(ctx context.Context, run *webhook.TestRun, first 
 		return nil, err
 	}
 	cursor := func(result *webhook.TestResult) string { return encodeCursor(result.ID) }
-	connection := &graph.TestResultConnection{
-		Edges:      make([]*graph.TestResultEdge, len(slice.Items)),
+	return &graph.TestResultConnection{
+		Edges: edges(slice.Slice, cursor, func(at string, result *webhook.TestResult) *graph.TestResultEdge {
+			return &graph.TestResultEdge{Cursor: at, Node: result}
+		}),
 		Nodes:      append([]*webhook.TestResult{}, slice.Items...),
 		PageInfo:   pageInfo(slice.Slice, cursor),
 		TotalCount: slice.total,
-	}
-	for i, result := range slice.Items {
-		connection.Edges[i] = &graph.TestResultEdge{Cursor: cursor(result), Node: result}
-	}
-	return connection, nil
+	}, nil
 }
 
 // testSlice is a page of a run's results.

@@ -41,12 +41,11 @@ func (r queryResolver) Webhooks(ctx context.Context, first *int, after *string, 
 	}
 	cursor := func(w *webhook.Webhook) string { return encodeWebhookCursor(o.By, w) }
 	connection := &graph.WebhookConnection{
-		Edges:    make([]*graph.WebhookEdge, len(slice.Items)),
+		Edges: edges(slice, cursor, func(at string, w *webhook.Webhook) *graph.WebhookEdge {
+			return &graph.WebhookEdge{Cursor: at, Node: w}
+		}),
 		Nodes:    slice.Items,
 		PageInfo: pageInfo(slice, cursor),
-	}
-	for i, w := range slice.Items {
-		connection.Edges[i] = &graph.WebhookEdge{Cursor: cursor(w), Node: w}
 	}
 	if asked(ctx, "totalCount") {
 		connection.TotalCount, err = r.DB.CountWebhooks(ctx, workspaceID, f)

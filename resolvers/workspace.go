@@ -50,12 +50,11 @@ func (r queryResolver) Workspaces(ctx context.Context, first *int, after *string
 	}
 	cursor := func(w *webhook.Workspace) string { return encodeCursor(w.ID) }
 	connection := &graph.WorkspaceConnection{
-		Edges:    make([]*graph.WorkspaceEdge, len(slice.Items)),
+		Edges: edges(slice, cursor, func(at string, w *webhook.Workspace) *graph.WorkspaceEdge {
+			return &graph.WorkspaceEdge{Cursor: at, Node: w}
+		}),
 		Nodes:    slice.Items,
 		PageInfo: pageInfo(slice, cursor),
-	}
-	for i, w := range slice.Items {
-		connection.Edges[i] = &graph.WorkspaceEdge{Cursor: cursor(w), Node: w}
 	}
 	if asked(ctx, "totalCount") {
 		connection.TotalCount, err = r.DB.CountWorkspaces(ctx)

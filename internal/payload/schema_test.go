@@ -158,8 +158,8 @@ func TestCacheCompilesOnceAndForgets(t *testing.T) {
 		if _, err := c.Compile(json.RawMessage(fmt.Sprintf(`{"title": %q}`, strings.Repeat(fmt.Sprint(i%10), 32<<10)+fmt.Sprint(i)))); err != nil {
 			t.Fatal(err)
 		}
-		if c.size > cacheSize {
-			t.Fatalf("%d bytes are kept, more than %d", c.size, cacheSize)
+		if c.schemas.Size() > cacheSize {
+			t.Fatalf("%d bytes are kept, more than %d", c.schemas.Size(), cacheSize)
 		}
 	}
 	if again, err := c.Compile(json.RawMessage(`{"type": "object"}`)); err != nil || again == first {
