@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -316,15 +317,22 @@ func serve(t *testing.T, cmd *exec.Cmd, port string) *bytes.Buffer {
 	}
 }
 
+// nextPort counts the ports that freePort gave away. They lie below those that
+// systems give to whoever asks for any port, so that nothing else gets one
+// between freePort and the start of the process that is to have it.
+var nextPort atomic.Int32
+
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(20000 + int(nextPort.Add(1)))
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			_ = listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return port
+	t.Fatal("all ports are taken")
+	return ""
 }
 
 func write(t *testing.T, file, content string) {
