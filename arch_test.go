@@ -183,7 +183,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 			}
 			for _, decl := range tree.Decls {
 				f, ok := decl.(*ast.FuncDecl)
-				if !ok || f.Recv == nil || !f.Name.IsExported() || slices.Contains(installation, f.Name.Name) {
+				if !ok || !isMethodOf(f, "DB") || !f.Name.IsExported() || slices.Contains(installation, f.Name.Name) {
 					continue
 				}
 				if names := parameters(f); len(names) > 0 && names[0] == "ctx" && (len(names) < 2 || names[1] != "workspaceID") {
@@ -192,6 +192,19 @@ func TestWorkspaceComesFirst(t *testing.T) {
 			}
 		}
 	}
+}
+
+// isMethodOf says whether a function is a method of a type, by pointer.
+func isMethodOf(f *ast.FuncDecl, name string) bool {
+	if f.Recv == nil {
+		return false
+	}
+	pointer, ok := f.Recv.List[0].Type.(*ast.StarExpr)
+	if !ok {
+		return false
+	}
+	of, ok := pointer.X.(*ast.Ident)
+	return ok && of.Name == name
 }
 
 func parameters(f *ast.FuncDecl) (names []string) {

@@ -93,7 +93,7 @@ func newPool(url string, timeout time.Duration) (*sqlx.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database's URL: %w", err)
 	}
-	pool := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	pool := sqlx.NewDb(sql.OpenDB(preparing{connector}), "postgres")
 	pool.SetMaxOpenConns(MaxConnections)
 	pool.SetMaxIdleConns(MaxConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
