@@ -50,8 +50,15 @@ func (d *DB) migrate(ctx context.Context, files fs.FS) (applied []int64, err err
 	for _, r := range results {
 		applied = append(applied, r.Source.Version)
 	}
-	return applied, nil
+	if target >= partitionedSince {
+		err = makePartitions(ctx, pool)
+	}
+	return applied, err
 }
+
+// partitionedSince is the version of the schema that has tables with a
+// partition for each day.
+const partitionedSince = 8
 
 func migrator(pool *sqlx.DB, files fs.FS) (*goose.Provider, error) {
 	// Look every second whether another process is done, for ten minutes at most.

@@ -18,6 +18,64 @@ CREATE TABLE api_keys (
 );
 CREATE INDEX api_keys_by_workspace ON public.api_keys USING btree (workspace_id, id);
 
+CREATE TABLE attempts (
+    id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    delivery_id text COLLATE "C" NOT NULL,
+    number integer NOT NULL,
+    trigger text COLLATE "C" NOT NULL,
+    outcome text COLLATE "C" NOT NULL,
+    message text NOT NULL,
+    late boolean NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    total_us bigint NOT NULL,
+    exchange json NOT NULL,
+    payload_format text COLLATE "C" NOT NULL,
+    response_body bytea,
+    CONSTRAINT attempts_pkey PRIMARY KEY (id),
+    CONSTRAINT attempts_number_check CHECK ((number >= 1)),
+    CONSTRAINT attempts_payload_format_check CHECK ((payload_format = ANY (ARRAY['STANDARD'::text, 'ENVELOPE'::text, 'DATA'::text]))),
+    CONSTRAINT attempts_trigger_check CHECK ((trigger = ANY (ARRAY['PUBLISH'::text, 'RETRY'::text, 'MANUAL'::text, 'REPLAY'::text])))
+);
+CREATE INDEX attempts_by_delivery ON ONLY public.attempts USING btree (delivery_id, id);
+
+CREATE TABLE deliveries (
+    id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    webhook_id text COLLATE "C" NOT NULL,
+    state text COLLATE "C" NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    lease bigint NOT NULL DEFAULT 0,
+    attempts integer NOT NULL DEFAULT 0,
+    ladder integer NOT NULL DEFAULT 0,
+    trigger text COLLATE "C" NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT deliveries_pkey PRIMARY KEY (id),
+    CONSTRAINT deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT deliveries_check CHECK (((ladder >= 0) AND (ladder <= attempts))),
+    CONSTRAINT deliveries_check1 CHECK (((state = ANY (ARRAY['READY'::text, 'PARKED'::text])) = (finished_at IS NULL))),
+    CONSTRAINT deliveries_check2 CHECK (((lease = 0) OR (state = 'READY'::text))),
+    CONSTRAINT deliveries_state_check CHECK ((state = ANY (ARRAY['READY'::text, 'PARKED'::text, 'SUCCEEDED'::text, 'FAILED'::text, 'CANCELED'::text]))),
+    CONSTRAINT deliveries_trigger_check CHECK ((trigger = ANY (ARRAY['PUBLISH'::text, 'RETRY'::text, 'MANUAL'::text, 'REPLAY'::text])))
+);
+CREATE INDEX deliveries_by_event ON ONLY public.deliveries USING btree (event_id);
+CREATE INDEX deliveries_by_webhook ON ONLY public.deliveries USING btree (webhook_id, id);
+CREATE INDEX deliveries_due ON ONLY public.deliveries USING btree (next_at) WHERE (state = 'READY'::text);
+CREATE INDEX deliveries_newest ON ONLY public.deliveries USING btree (workspace_id, id);
+CREATE INDEX deliveries_open ON ONLY public.deliveries USING btree (webhook_id, state, next_at) WHERE (state = ANY (ARRAY['READY'::text, 'PARKED'::text]));
+
+CREATE TABLE delivery_stats (
+    webhook_id text COLLATE "C" NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    count bigint NOT NULL,
+    CONSTRAINT delivery_stats_pkey PRIMARY KEY (webhook_id, hour, kind)
+);
+CREATE INDEX delivery_stats_by_workspace ON public.delivery_stats USING btree (workspace_id, hour);
+
 CREATE TABLE event_types (
     id text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
@@ -36,6 +94,29 @@ CREATE TABLE event_types (
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
 );
 
+CREATE TABLE event_uids (
+    workspace_id text COLLATE "C" NOT NULL,
+    uid text COLLATE "C" NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    content_hash bytea NOT NULL,
+    CONSTRAINT event_uids_pkey PRIMARY KEY (workspace_id, uid),
+    CONSTRAINT event_uids_content_hash_check CHECK ((length(content_hash) = 32))
+);
+CREATE INDEX event_uids_by_event ON public.event_uids USING btree (event_id);
+
+CREATE TABLE events (
+    id text COLLATE "C" NOT NULL,
+    workspace_id text COLLATE "C" NOT NULL,
+    uid text COLLATE "C",
+    name text COLLATE "C" NOT NULL,
+    resource_id text COLLATE "C",
+    data bytea,
+    occurred_at timestamp with time zone NOT NULL,
+    published_at timestamp with time zone NOT NULL,
+    CONSTRAINT events_pkey PRIMARY KEY (id)
+);
+CREATE INDEX events_newest ON ONLY public.events USING btree (workspace_id, id);
+
 CREATE TABLE idempotency_keys (
     workspace_id text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
@@ -47,6 +128,12 @@ CREATE TABLE idempotency_keys (
     CONSTRAINT idempotency_keys_input_hash_check CHECK ((length(input_hash) = 32))
 );
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE TABLE nodes (
+    id bigint NOT NULL,
+    started_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT nodes_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE sealing_keys (
     id text COLLATE "C" NOT NULL,
@@ -131,6 +218,13 @@ CREATE INDEX test_runs_by_webhook ON public.test_runs USING btree (webhook_id, i
 CREATE INDEX test_runs_by_workspace ON public.test_runs USING btree (workspace_id);
 CREATE INDEX test_runs_running ON public.test_runs USING btree (id) WHERE (status = 'RUNNING'::text);
 
+CREATE TABLE webhook_failures (
+    webhook_id text COLLATE "C" NOT NULL,
+    failing_since timestamp with time zone NOT NULL,
+    CONSTRAINT webhook_failures_pkey PRIMARY KEY (webhook_id),
+    CONSTRAINT webhook_failures_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE CASCADE
+);
+
 CREATE TABLE webhooks (
     id text COLLATE "C" NOT NULL,
     workspace_id text COLLATE "C" NOT NULL,
@@ -196,6 +290,7 @@ CREATE TABLE workspaces (
     created_at timestamp with time zone NOT NULL DEFAULT now(),
     updated_at timestamp with time zone NOT NULL DEFAULT now(),
     metadata json NOT NULL DEFAULT '{}'::json,
+    webhooks_version bigint NOT NULL DEFAULT 0,
     CONSTRAINT workspaces_pkey PRIMARY KEY (id),
     CONSTRAINT workspaces_uid_key UNIQUE (uid)
 );

@@ -24,6 +24,7 @@ WITH tables AS (
 	WHERE c.relnamespace = 'public'::regnamespace
 		AND c.relkind IN ('r', 'p')
 		AND c.relname <> 'goose_db_version'
+		AND NOT c.relispartition
 ), lines AS (
 	SELECT t.relname, 1 AS part, a.attnum AS place, '    ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
 		|| CASE WHEN co.collname = 'default' OR co.collname IS NULL THEN '' ELSE ' COLLATE "' || co.collname || '"' END

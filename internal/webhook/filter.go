@@ -46,6 +46,9 @@ func (by OrderBy) Key(w *Webhook) string {
 
 // Subscriptions are all names and patterns that Match says an event type fits.
 func Subscriptions(eventName string) []string {
+	if Operational(eventName) {
+		return []string{eventName}
+	}
 	all := []string{eventName, "*"}
 	for i := range len(eventName) {
 		if eventName[i] == '.' {

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -16,6 +17,9 @@ const (
 	EventTypePrefix = "et"
 	APIKeyPrefix    = "key"
 	TestRunPrefix   = "run"
+	EventPrefix     = "evt"
+	DeliveryPrefix  = "dlv"
+	AttemptPrefix   = "att"
 	// SealingKeyPrefix begins the ids of keys that never leave the database.
 	SealingKeyPrefix = "seal"
 	// TestPrefix begins the id of a test result, which is also the message id
@@ -27,6 +31,16 @@ const (
 // NewID makes a new id with the given prefix.
 func NewID(prefix string) string {
 	id := uuid.Must(uuid.NewV7()) // fails only where the system has no randomness
+	return prefix + "_" + encode(id)
+}
+
+// FirstID is the smallest id with the given prefix that is made at t: ids made
+// before it are smaller.
+func FirstID(prefix string, t time.Time) string {
+	var id uuid.UUID
+	for i, ms := 5, t.UnixMilli(); i >= 0; i, ms = i-1, ms>>8 {
+		id[i] = byte(ms)
+	}
 	return prefix + "_" + encode(id)
 }
 

@@ -3,6 +3,7 @@ package webhook
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -40,5 +41,14 @@ func TestNewIDSortsByTime(t *testing.T) {
 	}
 	if got := PrefixOf("no-underscore"); got != "" {
 		t.Errorf("PrefixOf(no-underscore) = %q, want none", got)
+	}
+}
+
+func TestFirstID(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	before, id, after := FirstID(EventPrefix, now.Add(-time.Second)), NewID(EventPrefix), FirstID(EventPrefix, now.Add(time.Second))
+	if before >= id || id >= after || len(before) != len(id) {
+		t.Errorf("%s, %s, %s are not in order", before, id, after)
 	}
 }

@@ -17,3 +17,12 @@ func (*Workspace) IsNode() {}
 
 // IsNode marks the type as one that node(id) finds.
 func (*APIKey) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*Event) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*Delivery) IsNode() {}
+
+// IsNode marks the type as one that node(id) finds.
+func (*Attempt) IsNode() {}

@@ -139,13 +139,14 @@ func (w *Webhook) Subscribes(eventName string) bool {
 }
 
 // Match says whether an event type's name fits a subscription: the name
-// itself, "*" for all, or "job.*" for all that begin with "job.".
+// itself, "*" for all, or "job.*" for all that begin with "job.". Operational
+// event types fit no pattern.
 func Match(pattern, eventName string) bool {
 	prefix, isPrefix := strings.CutSuffix(pattern, "*")
 	if !isPrefix {
 		return pattern == eventName
 	}
-	return strings.HasPrefix(eventName, prefix)
+	return strings.HasPrefix(eventName, prefix) && !Operational(eventName)
 }
 
 // IsPattern says whether a subscription is a pattern rather than a name.
