@@ -31,6 +31,8 @@ var imports = map[string][]string{
 	"internal/config":      {"internal/seal"},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"internal/graphqltest": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"internal/graphqlws":   {"internal/graphqlhttp", "github.com/99designs/gqlgen", "github.com/coder/websocket", "github.com/vektah/gqlparser"},
 	"internal/bounded":     {"github.com/hashicorp/golang-lru"},
 	"internal/querycache":  {"internal/bounded", "github.com/vektah/gqlparser"},
 	"internal/querylimit":  {"internal/graphqlhttp", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
@@ -46,8 +48,10 @@ var imports = map[string][]string{
 }
 
 // mayStart are the packages that may start goroutines: a service there owns
-// them and ends when they have ended.
-var mayStart = []string{"", "delivery", "db/embedded", "webhooktest"}
+// them and ends when they have ended. A request in internal/graphqlhttp and
+// internal/graphqlws does where it waits for its client and for subscriptions
+// at once.
+var mayStart = []string{"", "delivery", "db/embedded", "internal/graphqlhttp", "internal/graphqlws", "webhooktest"}
 
 // mayDial are the packages that may reach out: delivery alone, whose client
 // guards every address.
