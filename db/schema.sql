@@ -222,8 +222,7 @@ CREATE INDEX test_runs_running ON public.test_runs USING btree (id) WHERE (statu
 CREATE TABLE webhook_failures (
     webhook_id text COLLATE "C" NOT NULL,
     failing_since timestamp with time zone NOT NULL,
-    CONSTRAINT webhook_failures_pkey PRIMARY KEY (webhook_id),
-    CONSTRAINT webhook_failures_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE CASCADE
+    CONSTRAINT webhook_failures_pkey PRIMARY KEY (webhook_id)
 );
 
 CREATE TABLE webhooks (

@@ -101,7 +101,7 @@ CREATE TABLE nodes (
 
 -- Since when attempts at a webhook fail without one success; no row: they do not.
 CREATE TABLE webhook_failures (
-    webhook_id    text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES webhooks (id) ON DELETE CASCADE,
+    webhook_id    text COLLATE "C" NOT NULL PRIMARY KEY,
     failing_since timestamptz      NOT NULL
 );
 
