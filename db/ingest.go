@@ -50,9 +50,9 @@ SELECT id FROM stale`)
 // returned and nothing was kept. The uids of all publications must differ.
 func (d *DB) Ingest(ctx context.Context, versions map[string]int64, all []webhook.Publication) (stale []string, err error) {
 	if !hasUID(all) {
-		return d.ingest(ctx, d.pool, versions, all)
+		return d.ingest(ctx, d.queue, versions, all)
 	}
-	err = d.inTx(ctx, func(tx *sqlx.Tx) error {
+	err = inTxOf(ctx, d.queue, func(tx *sqlx.Tx) error {
 		fresh, err := d.claimUIDs(ctx, tx, all)
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ SELECT pg_try_advisory_lock($1::integer, $2::integer)`)
 
 // JoinNodes makes this process one of those that deliver.
 func (d *DB) JoinNodes(ctx context.Context) (_ *Node, err error) {
-	pool, err := newPool(d.url, statementTimeout)
+	pool, err := newPool(d.url, statementTimeout, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ WHERE state = 'READY'
 // among them, and how many deliveries were freed.
 func (d *DB) FreeLeft(ctx context.Context, self int64, longest time.Duration) (alive int, freed int64, err error) {
 	var ids []int64
-	if err := d.list(ctx, d.pool, listNodes, &ids); err != nil {
+	if err := d.list(ctx, d.queue, listNodes, &ids); err != nil {
 		return 0, 0, err
 	}
 	for _, id := range ids {
@@ -134,7 +134,7 @@ func (d *DB) FreeLeft(ctx context.Context, self int64, longest time.Duration) (a
 }
 
 func (d *DB) freeIfGone(ctx context.Context, id int64, longest time.Duration) (gone bool, freed int64, err error) {
-	err = d.inTx(ctx, func(tx *sqlx.Tx) error {
+	err = inTxOf(ctx, d.queue, func(tx *sqlx.Tx) error {
 		if err := d.get(ctx, tx, lockLeftNode, &gone, nodeLock, id); err != nil || !gone {
 			return err
 		}

@@ -123,7 +123,7 @@ func (d *DB) ClaimParked(ctx context.Context, lease int64, margin time.Duration,
 // done with it: a row is no lease yet.
 func (d *DB) claimed(ctx context.Context, s statement, lease int64, margin time.Duration, args ...any) ([]*webhook.Due, error) {
 	var rows []dueRow
-	if err := d.list(ctx, d.pool, s, &rows, append([]any{lease, margin.Milliseconds()}, args...)...); err != nil {
+	if err := d.list(ctx, d.queue, s, &rows, append([]any{lease, margin.Milliseconds()}, args...)...); err != nil {
 		return nil, err
 	}
 	list := make([]*webhook.Due, len(rows))
@@ -167,7 +167,7 @@ func (d *DB) Parked(ctx context.Context, after string, limit int) ([][2]string, 
 		WebhookID   string `db:"webhook_id"`
 		WorkspaceID string `db:"workspace_id"`
 	}
-	if err := d.list(ctx, d.pool, listParked, &rows, after, limit); err != nil {
+	if err := d.list(ctx, d.queue, listParked, &rows, after, limit); err != nil {
 		return nil, err
 	}
 	list := make([][2]string, len(rows))
@@ -247,7 +247,7 @@ func (d *DB) Settle(ctx context.Context, all []webhook.Settled, suspendAfter tim
 	if err != nil {
 		return nil, err
 	}
-	err = d.list(ctx, d.pool, settle, &failing, append(r.args(), suspendAfter.Milliseconds())...)
+	err = d.list(ctx, d.queue, settle, &failing, append(r.args(), suspendAfter.Milliseconds())...)
 	return failing, err
 }
 

@@ -21,11 +21,11 @@ WHERE workspace_id = $1`)
 // AllWebhooks returns all webhooks of a workspace with a version that is not
 // newer than they are; webhook.NotFound where there is no such workspace.
 func (d *DB) AllWebhooks(ctx context.Context, workspaceID string) (version int64, all []*webhook.Webhook, err error) {
-	if err := d.get(ctx, d.pool, findWebhooksVersion, &version, workspaceID); err != nil {
+	if err := d.get(ctx, d.queue, findWebhooksVersion, &version, workspaceID); err != nil {
 		return 0, nil, err
 	}
 	var rows []webhookRow
-	if err := d.list(ctx, d.pool, listAllWebhooks, &rows, workspaceID); err != nil {
+	if err := d.list(ctx, d.queue, listAllWebhooks, &rows, workspaceID); err != nil {
 		return 0, nil, err
 	}
 	all, err = d.webhooksOf(ctx, rows)
@@ -44,7 +44,7 @@ func (d *DB) WebhooksVersions(ctx context.Context, workspaceIDs []string) (map[s
 		ID      string
 		Version int64 `db:"webhooks_version"`
 	}
-	if err := d.list(ctx, d.pool, listWebhooksVersions, &rows, pq.Array(workspaceIDs)); err != nil {
+	if err := d.list(ctx, d.queue, listWebhooksVersions, &rows, pq.Array(workspaceIDs)); err != nil {
 		return nil, err
 	}
 	versions := make(map[string]int64, len(rows))
@@ -68,6 +68,6 @@ WHERE workspace_id = $1
 
 // Suspend suspends a webhook that is active and says whether it did.
 func (d *DB) Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason) (bool, error) {
-	n, err := d.exec(ctx, d.pool, suspendWebhook, workspaceID, id, reason)
+	n, err := d.exec(ctx, d.queue, suspendWebhook, workspaceID, id, reason)
 	return n > 0, err
 }

@@ -45,7 +45,7 @@ func (e *Engine) hire() bool { return e.window.hire(e.startSender) }
 func (e *Engine) sendTurns(ctx context.Context) {
 	for i := e.window.take(time.Now(), e.resumeLater); i != nil; i = e.window.take(time.Now(), e.resumeLater) {
 		s := e.deliver(ctx, i)
-		e.window.sent(i, s.Attempt, time.Now())
+		e.window.sent(i, s.Attempt)
 		e.settlements <- settlement{i, s}
 	}
 }
@@ -165,7 +165,7 @@ func (e *Engine) claimDue(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	fit, rest := e.window.overflow(items, time.Now())
+	fit, rest := e.window.overflow(items)
 	e.push(fit, false)
 	for _, i := range rest {
 		e.settlements <- settlement{i, webhook.Settled{Due: i.Due, State: webhook.QueueParked}}
@@ -175,7 +175,7 @@ func (e *Engine) claimDue(ctx context.Context) (more bool, err error) {
 
 // claimParked takes in hand what is parked, of webhooks that have room.
 func (e *Engine) claimParked(ctx context.Context) (more bool, err error) {
-	list := slices.DeleteFunc(e.window.wanted(time.Now(), e.claimLimit()), func(w wanted) bool {
+	list := slices.DeleteFunc(e.window.wanted(e.claimLimit()), func(w wanted) bool {
 		hook := e.directory.cached(w.workspaceID, w.webhookID)
 		waits := hook != nil && hook.Status() != webhook.StatusActive
 		if waits {

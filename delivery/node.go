@@ -114,7 +114,7 @@ func (e *Engine) checkNode(ctx context.Context) error {
 func (e *Engine) loseNode() {
 	e.leases.use(nil)
 	for _, i := range e.window.drain(false) {
-		e.window.settled([]*item{i}, time.Now())
+		e.window.settled([]*item{i})
 	}
 	_ = e.node.Leave() // its connection is gone
 	e.node = nil

@@ -164,7 +164,7 @@ func (e *Engine) flush(batch []*publishRequest) {
 func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, error) {
 	for range 10 {
 		began := time.Now()
-		versions, all, err := e.match(ctx, batch, began)
+		versions, all, err := e.match(ctx, batch)
 		if err != nil || len(all) == 0 {
 			return nil, err
 		}
@@ -188,7 +188,7 @@ func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, 
 // match fills in what is owed of each event, and returns what is to be written
 // with the versions of the webhooks that it was matched with. What is published
 // in a workspace that was closed is refused.
-func (e *Engine) match(ctx context.Context, batch []*publishRequest, now time.Time) (versions map[string]int64, all []webhook.Publication, err error) {
+func (e *Engine) match(ctx context.Context, batch []*publishRequest) (versions map[string]int64, all []webhook.Publication, err error) {
 	versions = make(map[string]int64)
 	lease := e.leases.next()
 	for _, r := range batch {
@@ -205,18 +205,18 @@ func (e *Engine) match(ctx context.Context, batch []*publishRequest, now time.Ti
 		versions[workspaceID] = ros.version
 		all = append(all, r.Publication)
 		for _, p := range r.Publication {
-			e.owe(ros, p, lease, now)
+			e.owe(ros, p, lease)
 		}
 	}
 	return versions, all, nil
 }
 
 // owe fills in what is owed of an event, leased as far as there is room.
-func (e *Engine) owe(ros *roster, p *webhook.Publishing, lease int64, now time.Time) {
+func (e *Engine) owe(ros *roster, p *webhook.Publishing, lease int64) {
 	p.Owed = nil
 	for _, w := range e.directory.wants(ros, p.Event) {
 		owed := webhook.Owed{DeliveryID: webhook.NewID(webhook.DeliveryPrefix), WebhookID: w.ID}
-		if lease != 0 && e.window.reserve(w.WorkspaceID, w.ID, now) {
+		if lease != 0 && e.window.reserve(w.WorkspaceID, w.ID) {
 			owed.Lease, owed.LeasedFor = lease, timeLimit(w)+e.margin()
 		}
 		p.Owed = append(p.Owed, owed)

@@ -73,7 +73,7 @@ func (e *Engine) record(batch []settlement) {
 	for _, s := range batch {
 		e.noteParked(s)
 	}
-	if e.window.settled(items, time.Now()) {
+	if e.window.settled(items) {
 		e.Wake()
 	}
 	e.suspendAll(batch, failing)

@@ -16,10 +16,12 @@ const (
 	maxSending = 512
 	// mostAtOnce is how many of them go to one webhook.
 	mostAtOnce = 16
-	// ahead is for how many seconds a webhook may have deliveries in hand, at
-	// the speed of its last two seconds: far less than a lease, so that what
-	// waits in memory is still ours when its turn comes.
-	ahead = 3
+	// ahead is how long what a webhook has in hand may take to be sent, at the
+	// speed of its last attempts: far less than a lease, so that what waits in
+	// memory is still ours when its turn comes.
+	ahead = 5 * time.Second
+	// usual is how long attempts are taken to last before one was made.
+	usual = 50 * time.Millisecond
 )
 
 // item is a delivery in hand.
@@ -67,9 +69,8 @@ type lane struct {
 	// parks counts what let deliveries be parked, and cleared is how far none
 	// is left parked.
 	parks, cleared uint64
-	// speed counts the attempts of this second and the one before.
-	speed  [2]int
-	second int64
+	// took is about how long an attempt takes.
+	took time.Duration
 }
 
 // lane returns a webhook's lane.
@@ -87,49 +88,32 @@ func (w *window) lane(workspaceID, webhookID string) *lane {
 		w.tenants[workspaceID] = t
 	}
 	t.lanes++
-	l = &lane{webhookID: webhookID, workspaceID: workspaceID, tenant: t, most: mostAtOnce}
+	l = &lane{webhookID: webhookID, workspaceID: workspaceID, tenant: t, most: mostAtOnce, took: usual}
 	w.lanes[webhookID] = l
 	return l
 }
 
 // room is how many more a lane may have in hand. No lane gets more than what is
 // left for all others, so that the last one finds some, too.
-func (w *window) room(l *lane, now time.Time) int {
+func (w *window) room(l *lane) int {
 	if w.closed || w.bytes >= maxBytes {
 		return 0
 	}
-	most := max(2*l.most, l.perSecond(now)*ahead)
+	most := max(2*l.most, int(time.Duration(l.most)*ahead/l.took))
 	if l.pause > 0 {
-		most = min(most, max(1, int(ahead*time.Second/l.pause)))
+		most = min(most, max(1, int(ahead/l.pause)))
 	}
 	return min(most, maxInHand-w.inHand) - l.inHand
-}
-
-// perSecond is how many attempts the lane made in the last full second, or in
-// this one if that is more.
-func (l *lane) perSecond(now time.Time) int {
-	l.turnSecond(now)
-	return max(l.speed[0], l.speed[1])
-}
-
-func (l *lane) turnSecond(now time.Time) {
-	switch second := now.Unix(); second - l.second {
-	case 0:
-	case 1:
-		l.speed, l.second = [2]int{0, l.speed[0]}, second
-	default:
-		l.speed, l.second = [2]int{}, second
-	}
 }
 
 // reserve takes a place for a delivery of an event that is being published. It
 // says no where the lane is full, and where others are parked already, which
 // come first.
-func (w *window) reserve(workspaceID, webhookID string, now time.Time) bool {
+func (w *window) reserve(workspaceID, webhookID string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.lane(workspaceID, webhookID)
-	if l.parks != l.cleared || w.room(l, now) <= 0 {
+	if l.parks != l.cleared || w.room(l) <= 0 {
 		return false
 	}
 	l.inHand++
@@ -242,14 +226,13 @@ func (w *window) resume(l *lane) {
 // sent notes that a delivery was sent, or was not to be, and how its receiver
 // took it: one that is overwhelmed gets half as many at once, and one more for
 // each that it takes.
-func (w *window) sent(i *item, a *webhook.Attempt, now time.Time) {
+func (w *window) sent(i *item, a *webhook.Attempt) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := i.lane
 	l.sending--
 	if a != nil {
-		l.turnSecond(now)
-		l.speed[0]++
+		l.took = max(l.took+(a.Exchange.Timing.Total-l.took)/8, time.Microsecond)
 		switch {
 		case a.Success():
 			l.most = min(l.most+1, mostAtOnce)
@@ -262,7 +245,7 @@ func (w *window) sent(i *item, a *webhook.Attempt, now time.Time) {
 
 // settled gives up the places of deliveries whose end is recorded, and says
 // whether some lane of them has others parked and room for them.
-func (w *window) settled(items []*item, now time.Time) (wanting bool) {
+func (w *window) settled(items []*item) (wanting bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, i := range items {
@@ -273,7 +256,7 @@ func (w *window) settled(items []*item, now time.Time) (wanting bool) {
 		l.inHand--
 		w.inHand--
 		w.bytes -= len(i.Event.Data)
-		if l.parks != l.cleared && 2*l.inHand <= l.inHand+w.room(l, now) {
+		if l.parks != l.cleared && 2*l.inHand <= l.inHand+w.room(l) {
 			wanting = true
 		}
 		w.forget(l)
@@ -294,14 +277,14 @@ func (w *window) forget(l *lane) {
 
 // wanted says for which webhooks parked deliveries can be taken in hand, and how
 // many, most together. Once they are, cleared tells of which none is left.
-func (w *window) wanted(now time.Time, most int) (list []wanted) {
+func (w *window) wanted(most int) (list []wanted) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, l := range w.lanes {
 		if l.parks == l.cleared {
 			continue
 		}
-		if n := min(w.room(l, now), most); n > 0 {
+		if n := min(w.room(l), most); n > 0 {
 			list = append(list, wanted{id, l.workspaceID, n, l.parks})
 			most -= n
 		}
@@ -337,13 +320,13 @@ func (w *window) free() int {
 }
 
 // overflow are those of some deliveries that find no room in their lanes.
-func (w *window) overflow(items []*item, now time.Time) (fit, rest []*item) {
+func (w *window) overflow(items []*item) (fit, rest []*item) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	taken := make(map[*lane]int)
 	for _, i := range items {
 		l := w.lane(i.Event.WorkspaceID, i.WebhookID)
-		if taken[l] >= w.room(l, now) {
+		if taken[l] >= w.room(l) {
 			rest = append(rest, i)
 			continue
 		}
