@@ -49,6 +49,7 @@ type Engine struct {
 	publisher   publisher
 	directory   directory
 	window      window
+	kept        kept
 	leases      leases
 	living      atomic.Int64    // processes that deliver
 	wake        chan struct{}   // Wake sends, nobody closes, one place
@@ -141,6 +142,7 @@ func (e *Engine) deliverAll(ctx context.Context) {
 	e.publisher.closed.Store(true)
 	close(published)
 	publisher.Wait()
+	e.kept.close()
 	e.giveUp() // what was taken in hand just before
 	close(e.settlements)
 	settler.Wait()
