@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// maxInHand and maxBytes are how many deliveries a process has in hand at
-	// most, waiting and under way, and how large their data are together.
+	// maxInHand and maxBytes are how many deliveries a process has in hand,
+	// waiting and under way, and how large their data are together. Webhooks
+	// that have few in hand may take up to as many again.
 	maxInHand = 20_000
 	maxBytes  = 64 << 20
 	// maxSending is how many requests are under way at a time.
@@ -94,16 +95,16 @@ func (w *window) lane(workspaceID, webhookID string) *lane {
 }
 
 // room is how many more a lane may have in hand. No lane gets more than what is
-// left for all others, so that the last one finds some, too.
+// left for all others, and each gets a few, so that the last one finds some, too.
 func (w *window) room(l *lane) int {
-	if w.closed || w.bytes >= maxBytes {
+	if w.closed || w.bytes >= maxBytes || w.inHand >= 2*maxInHand {
 		return 0
 	}
 	most := max(2*l.most, int(time.Duration(l.most)*ahead/l.took))
 	if l.pause > 0 {
 		most = min(most, max(1, int(ahead/l.pause)))
 	}
-	return min(most, maxInHand-w.inHand) - l.inHand
+	return min(most, max(maxInHand-w.inHand, 2*l.most)) - l.inHand
 }
 
 // reserve takes a place for a delivery of an event that is being published. It
