@@ -317,7 +317,7 @@ func (w *window) free() int {
 	if w.closed || w.bytes >= maxBytes {
 		return 0
 	}
-	return maxInHand - w.inHand
+	return max(0, maxInHand-w.inHand)
 }
 
 // overflow are those of some deliveries that find no room in their lanes.
