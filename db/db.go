@@ -13,7 +13,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	neturl "net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -100,17 +102,42 @@ func connect(ctx context.Context, url string, timeout time.Duration) (*sqlx.DB, 
 		return nil, err
 	}
 	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), pool.Close())
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", withoutParameters(url, err)), pool.Close())
 	}
 	return pool, nil
 }
+
+// withoutParameters leaves out of an error what stands in the query of the
+// database's URL, where a password may be in the wrong place.
+func withoutParameters(url string, err error) error {
+	u, parseErr := neturl.Parse(url)
+	if parseErr != nil {
+		return err
+	}
+	said := err.Error()
+	for _, values := range u.Query() {
+		for _, value := range values {
+			said = strings.ReplaceAll(said, strconv.Quote(value), "what is given")
+		}
+	}
+	return plainError{said, err}
+}
+
+// plainError is an error in other words.
+type plainError struct {
+	said string
+	error
+}
+
+func (e plainError) Error() string { return e.said }
+func (e plainError) Unwrap() error { return e.error }
 
 // newPool makes a pool whose statements end after a time, zero: never, and run
 // with some settings of PostgreSQL.
 func newPool(url string, timeout time.Duration, settings map[string]string) (*sqlx.DB, error) {
 	config, err := pq.NewConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("read the database's URL: %w", err)
+		return nil, fmt.Errorf("read the database's URL: %w", withoutParameters(url, err))
 	}
 	if config.Runtime == nil {
 		config.Runtime = make(map[string]string)
@@ -119,7 +146,7 @@ func newPool(url string, timeout time.Duration, settings map[string]string) (*sq
 	config.Runtime["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("read the database's URL: %w", err)
+		return nil, fmt.Errorf("read the database's URL: %w", withoutParameters(url, err))
 	}
 	pool := sqlx.NewDb(sql.OpenDB(preparing{connector}), "postgres")
 	pool.SetMaxOpenConns(requestConnections)
