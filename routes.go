@@ -30,10 +30,25 @@ func newEngine(c config.Config, addr *net.TCPAddr, store *db.DB, log *slog.Logge
 			Own:       ownAddrs(addr),
 		}},
 		Store:    store,
+		Queue:    store,
+		Webhooks: store,
+		Nodes:    nodes{store},
 		Log:      log,
 		Version:  version(),
 		Patience: patience,
 	}
+}
+
+// nodes is the database as the engine's Nodes.
+type nodes struct{ *db.DB }
+
+// Join implements delivery.Nodes.
+func (n nodes) Join(ctx context.Context) (delivery.Node, error) {
+	node, err := n.JoinNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return node, nil
 }
 
 // routes is everything that the service answers.

@@ -42,12 +42,14 @@ Verbs:
 Options:
 `
 
-// Once the program is told to stop, requests in flight and test runs that none
-// waits for may go on for patience, then their contexts end; requests that are
-// not answered after grace are cut off.
+// Once the program is told to stop, requests in flight may go on for patience,
+// then their contexts end; those that are not answered after grace are cut off.
+// When all are answered, and after lastCalls at the latest, deliveries and test
+// runs that none waits for have patience in their turn.
 const (
-	patience = 8 * time.Second
-	grace    = 10 * time.Second
+	patience  = 8 * time.Second
+	grace     = 10 * time.Second
+	lastCalls = 3 * time.Second
 )
 
 func main() {
@@ -177,7 +179,8 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		return nil
 	})
 	group.Go(func() error { return keys.Run(ctx) })
-	group.Go(func() error { return engine.Run(ctx) })
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	group.Go(func() error { return engine.Run(delivering) })
 	group.Go(func() error {
 		var cause error
 		select {
@@ -185,6 +188,8 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 			cause = fmt.Errorf("the private PostgreSQL stopped: %w", store.postgres.Err())
 		case <-ctx.Done():
 		}
+		defer stopDelivering()
+		defer time.AfterFunc(lastCalls, stopDelivering).Stop()
 		return errors.Join(cause, stop(requests, server, cut))
 	})
 	return group.Wait()

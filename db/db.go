@@ -12,7 +12,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	neturl "net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -22,8 +25,12 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// MaxConnections is how many connections one process holds at most.
-const MaxConnections = 20
+// MaxConnections is how many connections one process holds at most: for
+// requests, for the queue, for the sealing keys and for its node.
+const MaxConnections = requestConnections + queueConnections + 2
+
+// requestConnections are for what the API reads and writes.
+const requestConnections = 20
 
 // DB is the database. It is safe for concurrent use.
 type DB struct {
@@ -41,6 +48,22 @@ type DB struct {
 	// keys has one connection, for the sealing keys alone: who needs one may
 	// hold a connection of pool, and all others may be held as well.
 	keys *sqlx.DB
+	// queue is for what keeps events moving, which must not wait for requests.
+	queue *sqlx.DB
+}
+
+// queueConnections are for ingest, settle, claims and the look at nodes and
+// webhooks, each of which one goroutine does.
+const queueConnections = 6
+
+// queueSettings let the statements of the queue have the one plan that is right
+// for them, however the tables grow: few rows by an index, out of any number.
+var queueSettings = map[string]string{
+	"plan_cache_mode":  "force_generic_plan",
+	"enable_seqscan":   "off",
+	"enable_hashjoin":  "off",
+	"enable_mergejoin": "off",
+	"jit":              "off",
 }
 
 // statementTimeout ends what ending its context did not end: the driver asks
@@ -58,50 +81,82 @@ func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := newPool(url, statementTimeout)
+	keys, err := newPool(url, statementTimeout, nil)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
 	keys.SetMaxOpenConns(1)
 	keys.SetMaxIdleConns(0)
-	return &DB{url: url, pool: pool, keys: keys, sealer: sealer{masters: masters}}, nil
+	queue, err := newPool(url, statementTimeout, queueSettings)
+	if err != nil {
+		return nil, errors.Join(err, pool.Close(), keys.Close())
+	}
+	queue.SetMaxOpenConns(queueConnections)
+	return &DB{url: url, pool: pool, keys: keys, queue: queue, sealer: sealer{masters: masters}}, nil
 }
 
 // connect opens a pool and tries it.
 func connect(ctx context.Context, url string, timeout time.Duration) (*sqlx.DB, error) {
-	pool, err := newPool(url, timeout)
+	pool, err := newPool(url, timeout, nil)
 	if err != nil {
 		return nil, err
 	}
 	if err := pool.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("connect to the database: %w", err), pool.Close())
+		return nil, errors.Join(fmt.Errorf("connect to the database: %w", withoutParameters(url, err)), pool.Close())
 	}
 	return pool, nil
 }
 
-// newPool makes a pool whose statements end after a time; zero: never.
-func newPool(url string, timeout time.Duration) (*sqlx.DB, error) {
+// withoutParameters leaves out of an error what stands in the query of the
+// database's URL, where a password may be in the wrong place.
+func withoutParameters(url string, err error) error {
+	u, parseErr := neturl.Parse(url)
+	if parseErr != nil {
+		return err
+	}
+	said := err.Error()
+	for _, values := range u.Query() {
+		for _, value := range values {
+			said = strings.ReplaceAll(said, strconv.Quote(value), "what is given")
+		}
+	}
+	return plainError{said, err}
+}
+
+// plainError is an error in other words.
+type plainError struct {
+	said string
+	error
+}
+
+func (e plainError) Error() string { return e.said }
+func (e plainError) Unwrap() error { return e.error }
+
+// newPool makes a pool whose statements end after a time, zero: never, and run
+// with some settings of PostgreSQL.
+func newPool(url string, timeout time.Duration, settings map[string]string) (*sqlx.DB, error) {
 	config, err := pq.NewConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("read the database's URL: %w", err)
+		return nil, fmt.Errorf("read the database's URL: %w", withoutParameters(url, err))
 	}
 	if config.Runtime == nil {
 		config.Runtime = make(map[string]string)
 	}
+	maps.Copy(config.Runtime, settings)
 	config.Runtime["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
-		return nil, fmt.Errorf("read the database's URL: %w", err)
+		return nil, fmt.Errorf("read the database's URL: %w", withoutParameters(url, err))
 	}
 	pool := sqlx.NewDb(sql.OpenDB(preparing{connector}), "postgres")
-	pool.SetMaxOpenConns(MaxConnections)
-	pool.SetMaxIdleConns(MaxConnections)
+	pool.SetMaxOpenConns(requestConnections)
+	pool.SetMaxIdleConns(requestConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	return pool, nil
 }
 
 // Close closes every connection.
-func (d *DB) Close() error { return errors.Join(d.pool.Close(), d.keys.Close()) }
+func (d *DB) Close() error { return errors.Join(d.pool.Close(), d.keys.Close(), d.queue.Close()) }
 
 // Ping says whether the database answers.
 func (d *DB) Ping(ctx context.Context) error { return d.pool.PingContext(ctx) }

@@ -64,7 +64,8 @@ CREATE INDEX deliveries_by_event ON ONLY public.deliveries USING btree (event_id
 CREATE INDEX deliveries_by_webhook ON ONLY public.deliveries USING btree (webhook_id, id);
 CREATE INDEX deliveries_due ON ONLY public.deliveries USING btree (next_at) WHERE (state = 'READY'::text);
 CREATE INDEX deliveries_newest ON ONLY public.deliveries USING btree (workspace_id, id);
-CREATE INDEX deliveries_open ON ONLY public.deliveries USING btree (webhook_id, state, next_at) WHERE (state = ANY (ARRAY['READY'::text, 'PARKED'::text]));
+CREATE INDEX deliveries_open ON ONLY public.deliveries USING btree (webhook_id, state) WHERE (state = ANY (ARRAY['READY'::text, 'PARKED'::text]));
+CREATE INDEX deliveries_parked ON ONLY public.deliveries USING btree (webhook_id, next_at) WHERE (state = 'PARKED'::text);
 
 CREATE TABLE delivery_stats (
     webhook_id text COLLATE "C" NOT NULL,
@@ -110,7 +111,7 @@ CREATE TABLE events (
     uid text COLLATE "C",
     name text COLLATE "C" NOT NULL,
     resource_id text COLLATE "C",
-    data bytea,
+    data text COLLATE "C",
     occurred_at timestamp with time zone NOT NULL,
     published_at timestamp with time zone NOT NULL,
     CONSTRAINT events_pkey PRIMARY KEY (id)
@@ -221,8 +222,7 @@ CREATE INDEX test_runs_running ON public.test_runs USING btree (id) WHERE (statu
 CREATE TABLE webhook_failures (
     webhook_id text COLLATE "C" NOT NULL,
     failing_since timestamp with time zone NOT NULL,
-    CONSTRAINT webhook_failures_pkey PRIMARY KEY (webhook_id),
-    CONSTRAINT webhook_failures_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks(id) ON DELETE CASCADE
+    CONSTRAINT webhook_failures_pkey PRIMARY KEY (webhook_id)
 );
 
 CREATE TABLE webhooks (

@@ -81,7 +81,7 @@ func BenchmarkExchange(b *testing.B) {
 }
 
 func exchangeByClient(ctx context.Context, c *Client, r *request) error {
-	_, _, err := c.send(ctx, r)
+	_, _, err := c.send(ctx, r, nil)
 	return err
 }
 

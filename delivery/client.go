@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -30,9 +31,9 @@ const (
 )
 
 // Client is the one way out: all that HookQL sends to receivers goes through
-// it. It speaks HTTP/1.1 over a fresh connection per exchange, writes each
-// request once and never again, follows no redirect, uses no proxy and undoes
-// no content encoding. net/http's Transport is not used, because it sends a
+// it. It speaks HTTP/1.1, over a connection of its own for each test and over
+// kept ones for deliveries (keep.go), writes each request once and never again,
+// follows no redirect, uses no proxy and undoes no content encoding. net/http's Transport is not used, because it sends a
 // request again by itself when a connection dies, and does not tell what it
 // wrote.
 //
@@ -52,22 +53,53 @@ type Client struct {
 	Dial func(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
 }
 
-// send writes r to its URL's server and reads the answer, until ctx is done.
-// The error is a *failure; where the answer's head was read it comes besides
-// the answer and is about the body.
-func (c *Client) send(ctx context.Context, r *request) (*webhook.Response, webhook.Timing, error) {
+// send writes r to its URL's server and reads the answer, until ctx is done. It
+// uses a connection of kept where there is one, and leaves its own there; nil:
+// its connection is fresh, and closed. The error is a *failure; where the
+// answer's head was read it comes besides the answer and is about the body.
+func (c *Client) send(ctx context.Context, r *request, kept *kept) (*webhook.Response, webhook.Timing, error) {
 	var timing webhook.Timing
 	if err := checkHeaders(r); err != nil {
 		return nil, timing, err
 	}
 	begin := time.Now()
-	answer, err := c.exchange(ctx, r, &timing)
+	answer, err := c.exchange(ctx, r, kept, &timing)
 	timing.Total = time.Since(begin)
 	return answer, timing, err
 }
 
-func (c *Client) exchange(ctx context.Context, r *request, timing *webhook.Timing) (*webhook.Response, error) {
-	addrs, err := c.resolve(ctx, r.url, timing)
+func (c *Client) exchange(ctx context.Context, r *request, kept *kept, timing *webhook.Timing) (*webhook.Response, error) {
+	l := kept.take(r.url)
+	timing.ConnectionReused = l != nil
+	if l == nil {
+		var err error
+		if l, err = c.open(ctx, r.url, timing); err != nil {
+			return nil, err
+		}
+	}
+	stop := interrupt(ctx, l.conn) // not before: crypto/tls interrupts the handshake itself
+	answer, complete, err := roundTrip(ctx, l, r, timing)
+	stop()
+	if kept == nil || !complete || ctx.Err() != nil {
+		// A TLS connection is closed below its closing alert, which a receiver
+		// that reads nothing could hold up; HTTP's own framing ends the answer.
+		l.conn.Close()
+	} else {
+		kept.put(r.url, l)
+	}
+	return answer, err
+}
+
+// link is a connection to a receiver.
+type link struct {
+	conn   net.Conn
+	stream net.Conn // conn itself, or TLS on it
+	in     *bufio.Reader
+}
+
+// open connects to the server of a URL.
+func (c *Client) open(ctx context.Context, u *url.URL, timing *webhook.Timing) (*link, error) {
+	addrs, err := c.resolve(ctx, u, timing)
 	if err != nil {
 		return nil, err
 	}
@@ -75,17 +107,14 @@ func (c *Client) exchange(ctx context.Context, r *request, timing *webhook.Timin
 	if err != nil {
 		return nil, err
 	}
-	// A TLS connection is closed below its closing alert, which a receiver
-	// that reads nothing could hold up; HTTP's own framing ends the answer.
-	defer conn.Close()
 	stream := conn
-	if r.url.Scheme == "https" {
-		if stream, err = c.handshake(ctx, conn, r.url, timing); err != nil {
+	if u.Scheme == "https" {
+		if stream, err = c.handshake(ctx, conn, u, timing); err != nil {
+			conn.Close()
 			return nil, err
 		}
 	}
-	defer interrupt(ctx, conn)() // not before: crypto/tls interrupts the handshake itself
-	return roundTrip(ctx, conn, stream, r, timing)
+	return &link{conn, stream, bufio.NewReader(stream)}, nil
 }
 
 // handshake speaks TLS on conn.

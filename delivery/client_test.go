@@ -158,7 +158,7 @@ func FuzzReadAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		for _, method := range []string{"GET", "POST"} {
-			answer, at, err := readAnswer(bufio.NewReader(bytes.NewReader(sent)), method)
+			answer, _, at, err := readAnswer(bufio.NewReader(bytes.NewReader(sent)), method)
 			if answer == nil && err == nil {
 				t.Fatal("neither an answer nor an error")
 			}

@@ -130,7 +130,7 @@ func TestHostCorpus(t *testing.T) {
 			t.Errorf("%q: sent to: got %s, want BLOCKED", raw, x.Outcome)
 		}
 		if u, err := url.Parse(raw); err == nil {
-			_, _, err := lenient(trap).Client.send(t.Context(), &request{url: u})
+			_, _, err := lenient(trap).Client.send(t.Context(), &request{url: u}, nil)
 			if j := judge(nil, err); j.outcome != webhook.OutcomeBlocked {
 				wrong++
 				t.Errorf("%q: sent to unchecked: got %+v, want BLOCKED", raw, j)

@@ -6,30 +6,61 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// Engine sends events to webhooks. Today it sends tests; the delivery of
-// published events comes to stand on the same attempt. The zero Engine is
-// usable and safe, and keeps nothing. It is safe for concurrent use.
+// Engine sends events to webhooks: tests, and what is published. The zero
+// Engine is usable and safe; it sends tests and keeps nothing. It is safe for
+// concurrent use.
 type Engine struct {
 	// Client does the sending, by its policy.
 	Client Client
 	// Store keeps test runs; nil: nothing is kept.
 	Store Store
-	// Log gets each test run at debug level; nil: nothing is logged.
+	// Queue, Webhooks and Nodes keep what is published, owed and delivered; nil:
+	// nothing can be published. All three are needed, or none.
+	Queue    Queue
+	Webhooks Webhooks
+	Nodes    Nodes
+	// Log gets each test run at debug level, and what goes wrong; nil: nothing
+	// is logged.
 	Log *slog.Logger
 	// Version follows HookQL/ in User-Agent; empty: HookQL alone.
 	Version string
 	// TestTimeout is how long a whole test run may take; zero: 60 seconds.
 	TestTimeout time.Duration
-	// Patience is how long test runs that nobody waits for may go on once the
-	// engine is told to stop; zero: they are cut off at once.
+	// Patience is how long requests and test runs that nobody waits for may go
+	// on once the engine is told to stop; zero: they are cut off at once.
 	Patience time.Duration
+	// SuspendAfter is for how long every attempt at a webhook must have failed
+	// before it is suspended; zero: five days.
+	SuspendAfter time.Duration
+	// LeaseMargin is how much longer a delivery is leased than an attempt may
+	// take; zero: 15 seconds. A process that stands still for longer is
+	// overtaken.
+	LeaseMargin time.Duration
 
 	runs runs
+
+	ready       sync.Once
+	publisher   publisher
+	directory   directory
+	window      window
+	kept        kept
+	leases      leases
+	living      atomic.Int64    // processes that deliver
+	wake        chan struct{}   // Wake sends, nobody closes, one place
+	settlements chan settlement // senders and the claimer send, deliverAll closes once they have ended; record empties it
+	senders     sync.WaitGroup
+	startSender func()
+
+	// The claimer's and the keeper's own.
+	parkedAfter string
+	size        size
+	node        Node
 }
 
 // Store keeps test runs, so that they can be read while they run, canceled from
@@ -41,14 +72,112 @@ type Store interface {
 	EndLeftTestRuns(ctx context.Context, notSent, sent string) (int, error)
 }
 
-// sweepPeriod is how often the engine looks for runs whose process is gone.
-const sweepPeriod = 2 * time.Second
+// Queue keeps what is published and what is owed of it. db.DB is one and says
+// what each method does.
+type Queue interface {
+	Ingest(ctx context.Context, versions map[string]int64, all []webhook.Publication) (stale []string, err error)
+	ClaimDue(ctx context.Context, lease int64, margin time.Duration, limit int) ([]*webhook.Due, error)
+	ClaimParked(ctx context.Context, lease int64, margin time.Duration, wanted map[string]int) ([]*webhook.Due, error)
+	Parked(ctx context.Context, after string, limit int) ([][2]string, error)
+	Settle(ctx context.Context, all []webhook.Settled, suspendAfter time.Duration) (failing []string, err error)
+}
 
-// Run keeps test runs from being stuck: it ends those that another process, or
-// this one before it was killed, has left. Once ctx is done it lets no further
-// run begin in the background, and returns when those that did have ended and
-// are kept.
+const (
+	// sweepPeriod is how often the engine looks for runs whose process is gone.
+	sweepPeriod = 2 * time.Second
+	// defaultMargin is how much longer than an attempt a lease is.
+	defaultMargin = 15 * time.Second
+	// maxTimeout is the longest that a webhook may give an attempt.
+	maxTimeout = 30 * time.Second
+)
+
+// Run delivers what is published, and keeps test runs from being stuck, until
+// ctx is done. Then it takes nothing more in hand, gives back what was not
+// sent, and returns when what is under way has ended, or Patience is over, and
+// is recorded. Until then events can be published.
 func (e *Engine) Run(ctx context.Context) error {
+	e.setUp()
+	var services sync.WaitGroup
+	services.Go(func() { e.runTests(ctx) })
+	if e.Queue != nil {
+		services.Go(func() { e.deliverAll(ctx) })
+	}
+	services.Wait()
+	return nil
+}
+
+// setUp makes what the engine's parts tell each other through.
+func (e *Engine) setUp() {
+	e.ready.Do(func() {
+		e.publisher.requests = make(chan *publishRequest, maxQueued)
+		e.settlements = make(chan settlement, 2*maxInHand)
+		e.wake = make(chan struct{}, 1)
+		e.directory.store = e.Webhooks
+	})
+}
+
+// deliverAll delivers until ctx is done, and then brings what is under way to
+// its end. Each part ends before the one that it hands on to.
+func (e *Engine) deliverAll(ctx context.Context) {
+	attempts, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	e.startSender = func() { e.senders.Go(func() { e.sendTurns(attempts) }) }
+
+	var keepers, claimer, publisher, settler sync.WaitGroup
+	published := make(chan struct{}) // closed below, once nothing more is to be published
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	keepers.Go(func() { e.keepNode(keeping) })
+	keepers.Go(func() { e.keepDirectory(keeping) })
+	settler.Go(e.settle)
+	publisher.Go(func() { e.publish(published) })
+	claimer.Go(func() { e.claim(ctx.Done()) })
+
+	<-ctx.Done()
+	claimer.Wait()
+	e.giveUp()
+	late := time.AfterFunc(e.Patience, func() { cut(errStopped) })
+	e.senders.Wait()
+	late.Stop()
+	e.publisher.closed.Store(true)
+	close(published)
+	publisher.Wait()
+	e.kept.close()
+	e.giveUp() // what was taken in hand just before
+	close(e.settlements)
+	settler.Wait()
+	stopKeeping()
+	keepers.Wait()
+	if e.node != nil {
+		if err := e.node.Leave(); err != nil {
+			e.log().Warn("this process did not leave in order; others take its place all the same", "error", err)
+		}
+	}
+}
+
+// giveUp gives back what is in hand and was not sent, and closes the window.
+func (e *Engine) giveUp() {
+	for _, i := range e.window.drain(true) {
+		e.settlements <- settlement{i, webhook.Settled{Due: i.Due, State: webhook.QueueReady}}
+	}
+}
+
+// margin is how much longer than an attempt a lease is.
+func (e *Engine) margin() time.Duration {
+	if e.LeaseMargin <= 0 {
+		return defaultMargin
+	}
+	return e.LeaseMargin
+}
+
+// longestLease is how long a lease is at most.
+func (e *Engine) longestLease() time.Duration { return maxTimeout + e.margin() }
+
+// runTests keeps test runs from being stuck: it ends those that another
+// process, or this one before it was killed, has left. Once ctx is done it lets
+// no further run begin in the background, and returns when those that did have
+// ended and are kept.
+func (e *Engine) runTests(ctx context.Context) {
 	sweep := time.NewTicker(sweepPeriod)
 	defer sweep.Stop()
 	for {
@@ -59,7 +188,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.runs.close()
 			defer time.AfterFunc(e.Patience, e.runs.cut).Stop()
 			e.runs.background.Wait()
-			return nil
+			return
 		}
 	}
 }

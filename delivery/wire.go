@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,35 +21,54 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// roundTrip writes r to stream and reads the answer. It does both at once, for
-// a receiver may answer, and close, before it has read everything. stream is
-// conn itself or TLS on it; conn is closed on return.
-func roundTrip(ctx context.Context, conn, stream net.Conn, r *request, timing *webhook.Timing) (*webhook.Response, error) {
+// maxEager is the size of a request that surely fits in what the kernel holds
+// for the receiver, so that writing it waits for nobody.
+const maxEager = 8 << 10
+
+// roundTrip writes r to a link and reads the answer. It does both at once, for
+// a receiver may answer, and close, before it has read everything. Complete says
+// that the answer was read to its end and another request may follow; else the
+// connection is closed on return.
+func roundTrip(ctx context.Context, l *link, r *request, timing *webhook.Timing) (_ *webhook.Response, complete bool, err error) {
+	if end, ok := ctx.Deadline(); ok && !time.Now().Before(end) { // this process stood still
+		<-ctx.Done()
+		return nil, false, fail(ctx, phaseSend, os.ErrDeadlineExceeded)
+	}
 	sent := make(chan sending, 1) // the writer's one result
-	go func() {
-		_, err := stream.Write(r.wire)
+	write := func() {
+		_, err := l.stream.Write(r.wire)
 		sent <- sending{time.Now(), err}
-	}()
-	in := bufio.NewReader(stream)
-	_, err := in.Peek(1)
+	}
+	if len(r.wire) <= maxEager {
+		write()
+	} else {
+		go write()
+	}
+	_, err = l.in.Peek(1)
 	firstByte := time.Now()
 	var answer *webhook.Response
 	at := phaseWait
 	if err == nil {
-		answer, at, err = readAnswer(in, r.Method)
+		answer, complete, at, err = readAnswer(l.in, r.Method)
 	}
 	if err != nil {
 		err = fail(ctx, at, err)
 	}
-	conn.Close() // ends the writer, if it still waits for the receiver to read
-	w := <-sent
+	var w sending
+	select {
+	case w = <-sent:
+	default: // the receiver did not want all of it
+		complete = false
+		l.conn.Close() // ends the writer, if it still waits for the receiver to read
+		w = <-sent
+	}
 	if answer == nil && w.err != nil {
-		return nil, &failure{phaseSend, errors.Unwrap(err)}
+		return nil, false, &failure{phaseSend, errors.Unwrap(err)}
 	}
 	if at != phaseWait && w.err == nil {
 		timing.FirstByte = max(firstByte.Sub(w.end), 0)
 	}
-	return answer, err
+	return answer, complete && err == nil && w.err == nil && l.in.Buffered() == 0, err
 }
 
 // sending is how and when the writing of a request ended.
@@ -100,24 +120,25 @@ func (m malformed) Error() string { return string(m) }
 // speaksTLS is the one that is about the URL more than about the answer.
 const speaksTLS = malformed("the receiver speaks TLS on this port")
 
-// readAnswer reads an answer, of whatever a receiver may send. With an error
-// about the body (phaseBody) the answer comes as far as it was read.
-func readAnswer(in *bufio.Reader, method string) (*webhook.Response, phase, error) {
+// readAnswer reads an answer, of whatever a receiver may send, and says whether
+// it was read to its end on a connection that stays open. With an error about
+// the body (phaseBody) the answer comes as far as it was read.
+func readAnswer(in *bufio.Reader, method string) (_ *webhook.Response, complete bool, _ phase, _ error) {
 	size, lines := 0, 0
 	for range maxInterim + 1 {
 		head, err := readHead(in, maxHead-size)
 		if err != nil {
-			return nil, phaseHead, err
+			return nil, false, phaseHead, err
 		}
 		size += len(head)
 		if lines += bytes.Count(head, []byte("\n")); lines > maxLines {
-			return nil, phaseHead, malformed(fmt.Sprintf("the answer's header has more than %d lines", maxLines))
+			return nil, false, phaseHead, malformed(fmt.Sprintf("the answer's header has more than %d lines", maxLines))
 		}
 		// Only a head goes to the parser, which would read one of any size;
 		// the body behind it is read through its framing, chunked or not.
 		parsed, err := http.ReadResponse(bufio.NewReader(io.MultiReader(bytes.NewReader(head), in)), &http.Request{Method: method})
 		if err != nil || parsed.StatusCode < 100 {
-			return nil, phaseHead, malformed("the answer's header is not valid HTTP")
+			return nil, false, phaseHead, malformed("the answer's header is not valid HTTP")
 		}
 		if parsed.StatusCode/100 == 1 && parsed.StatusCode != http.StatusSwitchingProtocols {
 			continue
@@ -128,10 +149,10 @@ func readAnswer(in *bufio.Reader, method string) (*webhook.Response, phase, erro
 			Headers:    headersOf(head),
 		}
 		// The body is not closed: that would read the rest of it first.
-		answer.Body, answer.BodyTruncated, err = readBody(parsed.Body)
-		return answer, phaseBody, bodyError(err)
+		answer.Body, answer.BodyTruncated, complete, err = readBody(parsed.Body)
+		return answer, complete && !parsed.Close && parsed.StatusCode != http.StatusSwitchingProtocols, phaseBody, bodyError(err)
 	}
-	return nil, phaseHead, malformed(fmt.Sprintf("more than %d interim answers (1xx)", maxInterim))
+	return nil, false, phaseHead, malformed(fmt.Sprintf("more than %d interim answers (1xx)", maxInterim))
 }
 
 // readHead reads up to and with the empty line that ends status line and headers.
@@ -184,17 +205,18 @@ func headersOf(head []byte) []webhook.Header {
 	return headers
 }
 
-// readBody reads at most maxBody bytes and keeps the first of them.
-func readBody(body io.Reader) (kept []byte, truncated bool, err error) {
+// readBody reads at most maxBody bytes and keeps the first of them. Complete
+// says that there are no more.
+func readBody(body io.Reader) (kept []byte, truncated, complete bool, err error) {
 	kept, err = io.ReadAll(io.LimitReader(body, maxKeptBody))
 	if err != nil {
-		return kept, true, err
+		return kept, true, false, err
 	}
 	rest, err := io.CopyN(io.Discard, body, maxBody-maxKeptBody)
 	if errors.Is(err, io.EOF) {
-		err = nil // it is all there
+		complete, err = true, nil
 	}
-	return kept, rest > 0 || err != nil, err
+	return kept, rest > 0 || err != nil, complete, err
 }
 
 // bodyError tells a body that is wrong in itself, such as by its chunks, from

@@ -75,7 +75,8 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 // newServer is gqlgen's server with our transport and limits. Its own
 // complexity extension is left out on purpose (see querylimit).
 func newServer(r *Resolver, o Options) *handler.Server {
-	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: r, Directives: graph.DirectiveRoot{HasScope: hasScope}}))
+	schema := graph.NewExecutableSchema(graph.Config{Resolvers: r, Directives: graph.DirectiveRoot{HasScope: hasScope}})
+	server := handler.New(schema)
 	server.AddTransport(graphqlhttp.Transport{MaxBody: maxBody})
 	server.SetQueryCache(querycache.New(queryCache))
 	server.SetParserTokenLimit(maxTokens)
@@ -88,6 +89,7 @@ func newServer(r *Resolver, o Options) *handler.Server {
 		server.Use(extension.Introspection{})
 	}
 	server.Use(querylimit.Default())
+	server.Use(exactEnums{schema.Schema()})
 	server.AroundRootFields(freshLoadersPerMutation(r))
 	return server
 }

@@ -64,6 +64,12 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("the key %q: %+v", key, got)
 		}
 	}
+	for _, key := range []string{"1", "~", "a b", strings.Repeat("k", 256)} {
+		made, again := b.createWithKey(t, input(object{"idempotencyKey": key})), b.createWithKey(t, input(object{"idempotencyKey": key}))
+		if made.CreateWebhook.Webhook == nil || again.CreateWebhook.Webhook == nil || made.CreateWebhook.Webhook.ID == first.CreateWebhook.Webhook.ID || *made.CreateWebhook.Webhook != *again.CreateWebhook.Webhook {
+			t.Errorf("the key %q: %+v, again %+v", key, made, again)
+		}
+	}
 	// A mistake keeps no key.
 	if got := b.createWithKey(t, input(object{"idempotencyKey": "m", "url": "nonsense"})); code(got) != "INVALID_URL input.url" {
 		t.Errorf("a mistake: %+v", got)
@@ -86,17 +92,31 @@ func TestIdempotencyKey(t *testing.T) {
 	if got := b.createWithKey(t, input(nil)); code(got) != conflict {
 		t.Errorf("after it was deleted: %+v", got)
 	}
-	// After a day the key is new again.
+	// Within a day the key is known, however often it was used; after it, it is new again.
 	own, err := sql.Open("postgres", url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer own.Close()
-	if _, err := own.Exec("UPDATE idempotency_keys SET created_at = created_at - interval '24 hours 1 second'"); err != nil {
-		t.Fatal(err)
+	age := func(by string) {
+		if _, err := own.Exec("UPDATE idempotency_keys SET created_at = now() - $1::interval", by); err != nil {
+			t.Fatal(err)
+		}
 	}
+	age("23 hours 59 minutes")
+	if got := b.createWithKey(t, input(object{"name": "other"})); code(got) != conflict {
+		t.Errorf("within a day: %+v", got)
+	}
+	age("24 hours 1 second")
 	if got := b.createWithKey(t, input(object{"name": "other"})); got.CreateWebhook.Webhook == nil {
 		t.Errorf("after a day: %+v", got)
+	}
+	// What is older goes, so that none pile up.
+	age("25 hours 1 second")
+	b.createWithKey(t, input(object{"idempotencyKey": "new"}))
+	var left int
+	if err := own.QueryRow("SELECT count(*) FROM idempotency_keys").Scan(&left); err != nil || left != 1 {
+		t.Errorf("%d keys are left, %v, want the new one", left, err)
 	}
 }
 

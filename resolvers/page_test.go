@@ -13,7 +13,7 @@ import (
 func TestPage(t *testing.T) {
 	t.Parallel()
 	id := webhook.NewID(webhook.WebhookPrefix)
-	one, hundred, none, many := 1, 100, 0, 101
+	one, hundred, none, many, negative, huge := 1, 100, 0, 101, -1, 1_000_000_000
 	cursor, foreign, empty := encodeCursor(id), encodeCursor(webhook.NewID(webhook.TestRunPrefix)), ""
 	for _, test := range []struct {
 		name          string
@@ -28,6 +28,11 @@ func TestPage(t *testing.T) {
 		{name: "empty cursor", after: &empty, want: &webhook.Page{Limit: 25}},
 		{name: "none", first: &none},
 		{name: "too many", first: &many},
+		{name: "less than none", first: &negative},
+		{name: "far too many", first: &huge},
+		{name: "none from the end", last: &none},
+		{name: "too many from the end", last: &many},
+		{name: "less than none from the end", last: &negative},
 		{name: "both", first: &one, last: &one},
 		{name: "cursor of another list", after: &foreign},
 		{name: "id for a cursor", before: &id},

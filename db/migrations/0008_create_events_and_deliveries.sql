@@ -16,8 +16,9 @@ CREATE TABLE events (
     uid          text COLLATE "C",
     name         text COLLATE "C" NOT NULL,
     resource_id  text COLLATE "C",
-    -- The bytes that are signed and sent; null once retention removed them.
-    data         bytea,
+    -- The bytes that are signed and sent, as they were accepted (so neither json
+    -- nor jsonb); null once retention removed them.
+    data         text COLLATE "C",
     occurred_at  timestamptz      NOT NULL,
     published_at timestamptz      NOT NULL
 ) PARTITION BY RANGE (id);
@@ -61,7 +62,8 @@ CREATE TABLE deliveries (
 ) PARTITION BY RANGE (id);
 
 CREATE INDEX deliveries_due ON deliveries (next_at) WHERE state = 'READY';
-CREATE INDEX deliveries_open ON deliveries (webhook_id, state, next_at) WHERE state IN ('READY', 'PARKED');
+CREATE INDEX deliveries_parked ON deliveries (webhook_id, next_at) WHERE state = 'PARKED';
+CREATE INDEX deliveries_open ON deliveries (webhook_id, state) WHERE state IN ('READY', 'PARKED');
 CREATE INDEX deliveries_newest ON deliveries (workspace_id, id);
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
 CREATE INDEX deliveries_by_event ON deliveries (event_id);
@@ -99,7 +101,7 @@ CREATE TABLE nodes (
 
 -- Since when attempts at a webhook fail without one success; no row: they do not.
 CREATE TABLE webhook_failures (
-    webhook_id    text COLLATE "C" NOT NULL PRIMARY KEY REFERENCES webhooks (id) ON DELETE CASCADE,
+    webhook_id    text COLLATE "C" NOT NULL PRIMARY KEY,
     failing_since timestamptz      NOT NULL
 );
 

@@ -30,7 +30,7 @@ type installation struct {
 	own, other string // ids
 }
 
-func install(t *testing.T) *installation {
+func install(t testing.TB) *installation {
 	t.Helper()
 	in := &installation{DB: pgtest.New(t)}
 	for uid, id := range map[string]*string{"own": &in.own, "other": &in.other} {

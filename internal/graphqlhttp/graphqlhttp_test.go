@@ -109,6 +109,28 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
+// The messages are gqlparser's; TestCanaries has it write them.
+func TestWithoutValue(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		`String cannot represent a non string value: ["s3cret"]`:                                                `String cannot represent a non string value.`,
+		`Int cannot represent non-integer value: "s3cret: value: 1"`:                                            `Int cannot represent non-integer value.`,
+		`Enum "Color" cannot represent non-enum value: "s3cret". Did you mean the enum value "RED" or "GREEN"?`: `Enum "Color" cannot represent non-enum value. Did you mean the enum value "RED" or "GREEN"?`,
+		`Expected value of type "[Header!]", found "s3cret".`:                                                   `Expected value of type "[Header!]".`,
+		`Value "s3cret" does not exist in "Color" enum. Did you mean the enum value "RED"?`:                     `Value does not exist in "Color" enum. Did you mean the enum value "RED"?`,
+		"s3cret\nis not a valid Color is not a valid Color":                                                     `not a valid Color`,
+		`Unexpected String "s3cret"`:                                                                            `Unexpected String`,
+		`Expected "on", found BlockString "s3cret"`:                                                             `Expected "on", found BlockString`,
+		`Invalid character escape sequence: \us3c.`:                                                             `Invalid character escape sequence.`,
+		`Unexpected Name "querry"`:                                                                              `Unexpected Name "querry"`,
+		`Cannot query field "nam" on type "EventType". Did you mean "name"?`:                                    `Cannot query field "nam" on type "EventType". Did you mean "name"?`,
+	} {
+		if got := withoutValue(message); got != want {
+			t.Errorf("withoutValue(%s) = %s, want %s", message, got, want)
+		}
+	}
+}
+
 // TestRead refuses what is no GraphQL request, and never says back what was in it.
 func TestRead(t *testing.T) {
 	t.Parallel()

@@ -139,9 +139,11 @@ func mistaken(media string) int {
 	return http.StatusOK
 }
 
-// Shorten keeps an answer small, however many and long the mistakes.
+// Shorten keeps an answer small, however many and long the mistakes, and leaves
+// out what they say back.
 func Shorten(mistakes gqlerror.List) gqlerror.List {
 	for _, m := range mistakes {
+		m.Message = withoutValue(m.Message)
 		if len(m.Message) > maxMessage {
 			m.Message = strings.ToValidUTF8(m.Message[:maxMessage], "") + "…"
 		}

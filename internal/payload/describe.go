@@ -51,7 +51,8 @@ func leaves(e *jsonschema.ValidationError) (all []*jsonschema.ValidationError) {
 	return all
 }
 
-// sayLeaf tells one mistake. Rules without words of ours have the library's.
+// sayLeaf tells one mistake. Rules without words of ours have the library's; none
+// says a text back, which may be a person's or a secret.
 func sayLeaf(e *jsonschema.ValidationError, whole string) string {
 	at := e.InstanceLocation
 	switch k := e.ErrorKind.(type) {
@@ -65,6 +66,9 @@ func sayLeaf(e *jsonschema.ValidationError, whole string) string {
 		if k.Want == "regex" {
 			return fmt.Sprintf("%s: %q is no regular expression of Go's (RE2, which has no lookarounds and backreferences)", name(at, whole), k.Got)
 		}
+		return name(at, whole) + " is not a valid " + k.Want
+	case *kind.Pattern:
+		return fmt.Sprintf("%s does not match the pattern '%s'", name(at, whole), k.Want)
 	case *kind.OneOf:
 		return name(at, whole) + " fits more than one alternative of `oneOf`, and must fit one"
 	case *kind.Not:

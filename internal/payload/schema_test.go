@@ -75,7 +75,7 @@ func TestCheckTellsTheMember(t *testing.T) {
 		`[]`:                        "The data: got array, want object.",
 		`{}`:                        "`id` is missing; `tasks` is missing.",
 		`{"id": 5, "tasks": []}`:    "`id`: got number, want string.",
-		`{"id": "x", "tasks": []}`:  "`id`: 'x' is not valid uuid: must have 5 elements.",
+		`{"id": "x", "tasks": []}`:  "`id` is not a valid uuid.",
 		`{` + id + `, "tasks": [{"id": "1"}, {}]}`:        "`tasks.1.id` is missing.",
 		`{` + id + `, "tasks": [], "status": "x"}`:        "`status`: value must be one of 'RUNNING', 'DONE'.",
 		`{` + id + `, "tasks": [], "more": 1}`:            "`more` is no member that the schema knows.",

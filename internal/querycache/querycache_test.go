@@ -10,6 +10,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
 )
 
 func TestGetAndAdd(t *testing.T) {
@@ -103,6 +104,55 @@ func TestTokenSize(t *testing.T) {
 		}
 		runtime.KeepAlive(docs)
 	}
+}
+
+// TestDistinctDocuments is BenchmarkDistinctDocuments with fewer documents.
+func TestDistinctDocuments(t *testing.T) {
+	sendDistinct(t, 2_000)
+}
+
+// BenchmarkDistinctDocuments keeps 100,000 documents of 3 kB, all different and
+// each as it was parsed, and reports how much memory the cache takes once it is
+// full, and in the end.
+func BenchmarkDistinctDocuments(b *testing.B) {
+	for b.Loop() {
+		full, end := sendDistinct(b, 100_000)
+		b.ReportMetric(float64(full)/(1<<20), "full-MiB")
+		b.ReportMetric(float64(end)/(1<<20), "end-MiB")
+	}
+}
+
+// sendDistinct fills a cache with documents that are all different, and fails
+// where it grows beyond its limit. It returns how much memory it takes once it
+// is full and has forgotten some, and after all n documents.
+func sendDistinct(t testing.TB, n int) (full, end int64) {
+	t.Helper()
+	const limit, early = 16 << 20, 500
+	c := New(limit)
+	empty := heap()
+	for i := range n {
+		if i == early {
+			full = int64(heap() - empty)
+		}
+		text := fmt.Sprintf("query a%d { eventTypes { %s} }", i, strings.Repeat("name title category description ", 93))
+		doc, err := parser.ParseQuery(&ast.Source{Input: text}) // what validation adds is not its own
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Add(t.Context(), text, doc)
+		if size := c.docs.Size(); size > limit {
+			t.Fatalf("after %d documents %d bytes are counted, at most %d are to be", i+1, size, limit)
+		}
+	}
+	end = int64(heap() - empty)
+	if size := c.docs.Size(); size < limit*9/10 {
+		t.Errorf("%d bytes are counted, so the cache was never full", size)
+	}
+	if end > full*11/10 || end > limit {
+		t.Errorf("the cache took %d bytes when it was full, and takes %d after %d documents, at most %d are to be", full, end, n, limit)
+	}
+	runtime.KeepAlive(c)
+	return full, end
 }
 
 func heap() uint64 {

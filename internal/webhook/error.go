@@ -1,6 +1,9 @@
 package webhook
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Code says what kind of mistake an error is. The codes are those of the
 // schema's UserErrorCode; a code is an error itself, so that
@@ -37,6 +40,9 @@ type Error struct {
 	Field []string
 	// Message says what is wrong and how to mend it, fit to show to a person.
 	Message string
+	// RetryAfter is when the same may be tried again, for Overloaded; zero: nobody
+	// knows.
+	RetryAfter time.Duration
 }
 
 // NewError makes an error about the field at path.

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,18 +35,10 @@ const EventSuspended = operational + "suspended"
 // publishes. Webhooks get them only where they name them whole.
 func Operational(eventName string) bool { return strings.HasPrefix(eventName, operational) }
 
-// Wants says whether the webhook is to get an event: it subscribes to the type
-// and is not limited to other resources.
-func (w *Webhook) Wants(e *Event) bool {
-	if !w.Subscribes(e.Name) || len(w.ResourceIDs) == 0 {
-		return w.Subscribes(e.Name)
-	}
-	for _, id := range w.ResourceIDs {
-		if e.ResourceID != nil && *e.ResourceID == id {
-			return true
-		}
-	}
-	return false
+// Concerns says whether the webhook wants events about a resource: it is not
+// limited to others. Events about none go to those without a limit.
+func (w *Webhook) Concerns(resourceID *string) bool {
+	return len(w.ResourceIDs) == 0 || resourceID != nil && slices.Contains(w.ResourceIDs, *resourceID)
 }
 
 // EventFilter says which events of a list to keep. Every member that is not nil

@@ -1,0 +1,73 @@
+package db
+
+import (
+	"context"
+
+	"github.com/lib/pq"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+var findWebhooksVersion = newStatement("workspaces.webhooks_version", `
+SELECT webhooks_version
+FROM workspaces
+WHERE id = $1`)
+
+var listAllWebhooks = newStatement("webhooks.list_all", `
+SELECT`+webhookColumns+`
+FROM webhooks
+WHERE workspace_id = $1`)
+
+// AllWebhooks returns all webhooks of a workspace with a version that is not
+// newer than they are; webhook.NotFound where there is no such workspace.
+func (d *DB) AllWebhooks(ctx context.Context, workspaceID string) (version int64, all []*webhook.Webhook, err error) {
+	if err := d.get(ctx, d.queue, findWebhooksVersion, &version, workspaceID); err != nil {
+		return 0, nil, err
+	}
+	var rows []webhookRow
+	if err := d.list(ctx, d.queue, listAllWebhooks, &rows, workspaceID); err != nil {
+		return 0, nil, err
+	}
+	all, err = d.webhooksOf(ctx, rows)
+	return version, all, err
+}
+
+var listWebhooksVersions = newStatement("workspaces.webhooks_versions", `
+SELECT id, webhooks_version
+FROM workspaces
+WHERE id = ANY($1)`)
+
+// WebhooksVersions returns the versions of the webhooks of those of the
+// workspaces that exist, by the workspace's id.
+func (d *DB) WebhooksVersions(ctx context.Context, workspaceIDs []string) (map[string]int64, error) {
+	var rows []struct {
+		ID      string
+		Version int64 `db:"webhooks_version"`
+	}
+	if err := d.list(ctx, d.queue, listWebhooksVersions, &rows, pq.Array(workspaceIDs)); err != nil {
+		return nil, err
+	}
+	versions := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		versions[r.ID] = r.Version
+	}
+	return versions, nil
+}
+
+var suspendWebhook = newStatement("webhooks.suspend", `
+UPDATE webhooks
+SET
+	status_reason = $3,
+	status_changed_at = now(),
+	updated_at = now(),
+	version = version + 1
+WHERE workspace_id = $1
+	AND id = $2
+	AND active
+	AND status_reason NOT IN ('GONE', 'FAILING')`)
+
+// Suspend suspends a webhook that is active and says whether it did.
+func (d *DB) Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason) (bool, error) {
+	n, err := d.exec(ctx, d.queue, suspendWebhook, workspaceID, id, reason)
+	return n > 0, err
+}

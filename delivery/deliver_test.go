@@ -1,0 +1,499 @@
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// rig is an engine that delivers on a database of its own, with a receiver.
+type rig struct {
+	*Engine
+	t           testing.TB
+	url         string
+	db          *db.DB
+	sql         *sqlx.DB
+	workspaceID string
+	receiver    *counting
+	stop        func() // ends the engine, and waits for it
+}
+
+// rigNodes is the database as the engine's Nodes.
+type rigNodes struct{ *db.DB }
+
+func (n rigNodes) Join(ctx context.Context) (Node, error) {
+	node, err := n.JoinNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return node, nil
+}
+
+// newRig starts an engine. Change may set it up before it starts.
+func newRig(t testing.TB, change func(*Engine)) *rig {
+	t.Helper()
+	r := &rig{t: t, url: pgtest.URL(t), receiver: newCounting(t)}
+	var err error
+	if r.db, err = db.Open(context.Background(), r.url, pgtest.MasterKey); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.db.Close() })
+	if r.sql, err = sqlx.Connect("postgres", r.url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.sql.Close() })
+	if r.workspaceID, err = r.db.EnsureWorkspace(t.Context(), "default"); err != nil {
+		t.Fatal(err)
+	}
+	r.Engine, r.stop = r.start(change)
+	return r
+}
+
+// start starts another engine on the same database, as another process would.
+func (r *rig) start(change func(*Engine)) (e *Engine, stop func()) {
+	r.t.Helper()
+	e = devEngine()
+	e.Store, e.Queue, e.Webhooks, e.Nodes = r.db, r.db, r.db, rigNodes{r.db}
+	e.Patience = 5 * time.Second
+	if change != nil {
+		change(e)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := e.Run(ctx); err != nil {
+			r.t.Error(err)
+		}
+	})
+	stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	r.t.Cleanup(stop)
+	return e, stop
+}
+
+// webhook registers an active webhook at the receiver.
+func (r *rig) webhook(change func(*webhook.Webhook)) *webhook.Webhook {
+	r.t.Helper()
+	id, now := webhook.NewID(webhook.WebhookPrefix), webhook.Now()
+	w := &webhook.Webhook{
+		ID: id, UID: "uid-" + id[3:], Name: "a webhook", URL: r.receiver.URL + "/" + id, Events: []string{"job.status"}, Active: true,
+		StatusReason: webhook.ReasonOwner, StatusChangedAt: now, Method: webhook.MethodPost, PayloadFormat: webhook.FormatEnvelope,
+		Signing: webhook.SigningStandard, Secret: testSecret, TimeoutMs: 5000,
+		RetryPolicy: webhook.RetryPolicy{MaxAttempts: 11, InitialDelaySeconds: 1, BackoffFactor: 1, MaxDelaySeconds: 1},
+		Metadata:    json.RawMessage("{}"), Version: 1, CreatedAt: now, UpdatedAt: now,
+	}
+	if change != nil {
+		change(w)
+	}
+	if _, err := r.db.InsertWebhook(context.Background(), r.workspaceID, w, webhook.Idempotency{}); err != nil {
+		r.t.Fatal(err)
+	}
+	return w
+}
+
+// event makes an event that is not published yet.
+func (r *rig) event(n int) *webhook.Publishing {
+	now := webhook.Now()
+	data := json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))
+	return &webhook.Publishing{
+		Event: &webhook.Event{
+			ID: webhook.NewID(webhook.EventPrefix), WorkspaceID: r.workspaceID, Name: "job.status", Data: data, OccurredAt: now, PublishedAt: now,
+		},
+		ContentHash: sha256.Sum256(data),
+	}
+}
+
+// publish publishes n events, each by itself, and returns their ids.
+func (r *rig) publish(n int) (ids []string) {
+	r.t.Helper()
+	for i := range n {
+		p := r.event(i)
+		if err := r.Publish(context.Background(), webhook.Publication{p}); err != nil {
+			r.t.Fatal(err)
+		}
+		ids = append(ids, p.Event.ID)
+	}
+	return ids
+}
+
+// count is the number that a query finds.
+func (r *rig) count(query string, args ...any) (n int) {
+	r.t.Helper()
+	if err := r.sql.Get(&n, query, args...); err != nil {
+		r.t.Fatal(err)
+	}
+	return n
+}
+
+// eventually waits until a query finds a number.
+func (r *rig) eventually(want int, query string, args ...any) {
+	r.t.Helper()
+	deadline := time.Now().Add(waitTime)
+	for got := r.count(query, args...); got != want; got = r.count(query, args...) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s: %d, want %d", query, got, want)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// waitTime is how long a test waits for what must come.
+const waitTime = 30 * time.Second
+
+// counting is a receiver that counts what arrives, by message id, and answers
+// by a function.
+type counting struct {
+	*httptest.Server
+	mu      sync.Mutex
+	arrived map[string]int
+	answer  func(w http.ResponseWriter, r *http.Request)
+}
+
+func newCounting(t testing.TB) *counting {
+	c := &counting{arrived: make(map[string]int)}
+	c.Server = httptest.NewServer(c)
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	c.arrived[r.URL.Path[1:]+" "+r.Header.Get("webhook-id")]++
+	answer := c.answer
+	c.mu.Unlock()
+	if answer != nil {
+		answer(w, r)
+	}
+}
+
+// answers sets how it answers from now on.
+func (c *counting) answers(answer func(w http.ResponseWriter, r *http.Request)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = answer
+}
+
+func (c *counting) arrivals(webhookID, eventID string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.arrived[webhookID+" "+eventID]
+}
+
+const open = `SELECT count(*) FROM deliveries WHERE finished_at IS NULL`
+
+func TestDeliversWhatIsPublished(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(nil)
+	other := r.webhook(func(w *webhook.Webhook) { w.Events = []string{"order.*"} })
+	off := r.webhook(func(w *webhook.Webhook) { w.Active = false })
+	ids := r.publish(50)
+	r.eventually(50, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED' AND lease = 0 AND attempts = 1`)
+	for _, id := range ids {
+		if r.receiver.arrivals(w.ID, id) != 1 || r.receiver.arrivals(other.ID, id) != 0 || r.receiver.arrivals(off.ID, id) != 0 {
+			t.Errorf("%s arrived %d times at the one that wants it", id, r.receiver.arrivals(w.ID, id))
+		}
+	}
+	if n := r.count(`SELECT count(*) FROM attempts WHERE outcome = 'DELIVERED' AND NOT late AND number = 1 AND trigger = 'PUBLISH'`); n != 50 {
+		t.Errorf("%d attempts are recorded", n)
+	}
+	if n := r.count(`SELECT count FROM delivery_stats WHERE kind = 'SUCCEEDED'`); n != 50 {
+		t.Errorf("%d successes are counted", n)
+	}
+}
+
+func TestRetriesUntilItSucceeds(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	id := r.publish(1)[0]
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'READY' AND lease = 0 AND attempts = 1 AND trigger = 'RETRY'
+		AND next_at > now() AND next_at < now() + interval '1.2 seconds'`)
+	r.receiver.answers(nil)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED' AND attempts = 2`)
+	if n := r.receiver.arrivals(w.ID, id); n != 2 {
+		t.Errorf("it arrived %d times", n)
+	}
+	if n := r.count(`SELECT count(*) FROM webhook_failures`); n != 0 {
+		t.Errorf("the webhook still counts as failing")
+	}
+}
+
+func TestGivesUpAfterTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(func(w *webhook.Webhook) { w.RetryPolicy.MaxAttempts = 2 })
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	r.publish(1)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'FAILED' AND attempts = 2 AND finished_at IS NOT NULL`)
+}
+
+// Whoever registers a webhook and then publishes gets it there, whatever a
+// process remembers.
+func TestANewWebhookGetsTheNextEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	for range 20 {
+		w := r.webhook(nil)
+		id := r.publish(1)[0]
+		r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND event_id = $2`, w.ID, id)
+		if _, err := r.db.ChangeWebhook(t.Context(), r.workspaceID, w.ID, func(w *webhook.Webhook) error { w.Active = false; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		id = r.publish(1)[0]
+		if n := r.count(`SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND event_id = $2`, w.ID, id); n != 0 {
+			t.Error("a webhook that was switched off got the next event")
+		}
+	}
+}
+
+func TestResourcesLimitWebhooks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	limited := r.webhook(func(w *webhook.Webhook) { w.ResourceIDs = []string{"dc-1", "dc-2"} })
+	all := r.webhook(func(w *webhook.Webhook) { w.Events = []string{"*"} })
+	for resource, want := range map[string]int{"dc-1": 2, "dc-3": 1, "": 1} {
+		p := r.event(1)
+		if resource != "" {
+			p.Event.ResourceID = &resource
+		}
+		if err := r.Publish(t.Context(), webhook.Publication{p}); err != nil {
+			t.Fatal(err)
+		}
+		if n := r.count(`SELECT count(*) FROM deliveries WHERE event_id = $1 AND webhook_id IN ($2, $3)`, p.Event.ID, limited.ID, all.ID); n != want {
+			t.Errorf("%q: %d deliveries, want %d", resource, n, want)
+		}
+	}
+}
+
+// A uid makes one event, however often and wherever it is published.
+func TestAUIDMakesOneEvent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	second, _ := r.start(nil)
+	engines := []*Engine{r.Engine, second}
+	var calls sync.WaitGroup
+	var mu sync.Mutex
+	ids := make(map[string]int)
+	for n := range 200 {
+		calls.Go(func() {
+			p := r.event(1)
+			uid := "order-1"
+			p.Event.UID = &uid
+			if err := engines[n%2].Publish(context.Background(), webhook.Publication{p}); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if p.Earlier == "" {
+				p.Earlier = p.Event.ID
+			}
+			ids[p.Earlier]++
+		})
+	}
+	calls.Wait()
+	if len(ids) != 1 || r.count(`SELECT count(*) FROM events`) != 1 || r.count(`SELECT count(*) FROM deliveries`) != 1 {
+		t.Errorf("200 calls made %d events: %v", r.count(`SELECT count(*) FROM events`), ids)
+	}
+	uid := "order-1"
+	other, fresh := r.event(2), r.event(3)
+	other.Event.UID = &uid
+	if err := r.Publish(t.Context(), webhook.Publication{fresh, other}); err != nil || !other.Conflict || ids[other.Earlier] == 0 {
+		t.Errorf("other content under the same uid: %+v, %v", other, err)
+	}
+	if n := r.count(`SELECT count(*) FROM events WHERE id = $1`, fresh.Event.ID); n != 0 {
+		t.Error("half of a publication was kept")
+	}
+	if n := r.count(`SELECT count(*) FROM event_uids`); n != 1 {
+		t.Errorf("%d uids are kept", n)
+	}
+}
+
+// While a webhook is not active what is owed to it waits, and goes on when it is.
+func TestInactiveWebhooksWait(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	r.publish(3)
+	r.eventually(3, `SELECT count(*) FROM deliveries WHERE attempts >= 1`)
+	activate := func(active bool) {
+		if _, err := r.db.ChangeWebhook(t.Context(), r.workspaceID, w.ID, func(w *webhook.Webhook) error { w.Active = active; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	activate(false)
+	r.eventually(3, `SELECT count(*) FROM deliveries WHERE state = 'PARKED'`)
+	attempts := r.count(`SELECT count(*) FROM attempts`)
+	r.receiver.answers(nil)
+	time.Sleep(2 * time.Second) // longer than it takes to look for what is parked
+	if n := r.count(`SELECT count(*) FROM attempts`); n != attempts {
+		t.Errorf("%d attempts at a webhook that is not active", n-attempts)
+	}
+	activate(true)
+	r.eventually(3, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+}
+
+// A webhook that is gone, or fails for too long, is suspended, and those who
+// want to know are told.
+func TestSuspends(t *testing.T) {
+	t.Parallel()
+	for reason, status := range map[webhook.StatusReason]int{webhook.ReasonGone: 410, webhook.ReasonFailing: 500} {
+		t.Run(string(reason), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(e *Engine) { e.SuspendAfter = 1500 * time.Millisecond })
+			w := r.webhook(nil)
+			watcher := r.webhook(func(w *webhook.Webhook) { w.Events = []string{webhook.EventSuspended} })
+			nosy := r.webhook(func(w *webhook.Webhook) { w.Events = []string{"*", "webhook.*"} })
+			r.receiver.answers(func(rw http.ResponseWriter, req *http.Request) {
+				if req.URL.Path == "/"+w.ID {
+					rw.WriteHeader(status)
+				}
+			})
+			r.publish(1)
+			r.eventually(1, `SELECT count(*) FROM webhooks WHERE status_reason = $1`, string(reason))
+			r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, watcher.ID)
+			if n := r.count(`SELECT count(*) FROM deliveries JOIN events ON events.id = event_id WHERE webhook_id = $1 AND name = 'webhook.suspended'`, nosy.ID); n != 0 {
+				t.Error("a pattern caught an operational event")
+			}
+			if got, err := r.db.Webhook(t.Context(), r.workspaceID, w.ID); err != nil || got.Status() != webhook.StatusSuspended || got.Version != 2 {
+				t.Errorf("%+v, %v", got, err)
+			}
+			r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'PARKED'`, w.ID) // it waits, nothing is lost
+		})
+	}
+}
+
+// Whoever was overtaken records that it sent, and changes nothing.
+func TestALateResultChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	sending, answer := make(chan struct{}), make(chan struct{})
+	r.receiver.answers(func(http.ResponseWriter, *http.Request) { sending <- struct{}{}; <-answer })
+	r.publish(1)
+	<-sending
+	r.sql.MustExec(`UPDATE deliveries SET lease = 1, next_at = now() + interval '1 hour'`) // somebody else's
+	answer <- struct{}{}
+	r.eventually(1, `SELECT count(*) FROM attempts WHERE late AND outcome = 'DELIVERED'`)
+	if n := r.count(`SELECT count(*) FROM deliveries WHERE state = 'READY' AND lease = 1 AND attempts = 0`); n != 1 {
+		t.Error("a late result changed the delivery")
+	}
+}
+
+// A process that stops waits for what is under way, and gives back the rest.
+func TestStopGivesBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(func(w *webhook.Webhook) { w.TimeoutMs = 30_000 })
+	begun := make(chan struct{}, 1000)
+	answer := make(chan struct{})
+	r.receiver.answers(func(http.ResponseWriter, *http.Request) { begun <- struct{}{}; <-answer })
+	ids := r.publish(40)
+	for range mostAtOnce {
+		<-begun
+	}
+	stopped := make(chan struct{})
+	go func() { r.stop(); close(stopped) }()
+	r.eventually(40-mostAtOnce, `SELECT count(*) FROM deliveries WHERE state IN ('READY', 'PARKED') AND lease = 0 AND attempts = 0`)
+	close(answer)
+	<-stopped
+	if n := r.count(`SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`); n != mostAtOnce {
+		t.Errorf("%d of what was under way are recorded", n)
+	}
+	if err := r.Publish(t.Context(), webhook.Publication{r.event(1)}); err == nil {
+		t.Error("a stopped engine publishes")
+	}
+	r.receiver.answers(nil)
+	_, _ = r.start(nil)
+	r.eventually(40, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+	for _, id := range ids {
+		if n := r.receiver.arrivals(w.ID, id); n != 1 {
+			t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+}
+
+// One that hangs takes nothing from its neighbours.
+func TestAHangingWebhookStandsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	hanging := r.webhook(nil)
+	good := r.webhook(nil)
+	quit := make(chan struct{})
+	t.Cleanup(func() { close(quit) })
+	r.receiver.answers(func(_ http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+hanging.ID {
+			<-quit
+		}
+	})
+	r.publish(500)
+	r.eventually(500, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, good.ID)
+	if n := r.count(`SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, hanging.ID); n != 0 {
+		t.Errorf("%d were answered", n)
+	}
+}
+
+// Two engines share the work, and send nothing twice.
+func TestTwoProcessesShareTheWork(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(nil)
+	second, _ := r.start(nil)
+	var ids []string
+	for n := range 400 {
+		p := r.event(n)
+		e := r.Engine
+		if n%2 == 1 {
+			e = second
+		}
+		if err := e.Publish(t.Context(), webhook.Publication{p}); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, p.Event.ID)
+	}
+	r.eventually(400, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+	for _, id := range ids {
+		if n := r.receiver.arrivals(w.ID, id); n != 1 {
+			t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+}
+
+// A process that lost its place among the others takes another, and nothing is
+// lost.
+func TestTheDatabaseGoesAndComes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	published := 0
+	for round := range 5 {
+		for n := range 20 {
+			p := r.event(n)
+			uid := fmt.Sprint(round, "-", n)
+			p.Event.UID = &uid
+			for err := r.Publish(t.Context(), webhook.Publication{p}); err != nil; err = r.Publish(t.Context(), webhook.Publication{p}) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			published++
+		}
+		if _, err := r.sql.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.eventually(published, `SELECT count(*) FROM events`)
+	r.eventually(published, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+}

@@ -1,0 +1,188 @@
+package delivery
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// inHand makes a delivery in hand.
+func inHand(workspaceID, webhookID string, n int) *item {
+	return &item{Due: &webhook.Due{DeliveryID: fmt.Sprint(webhookID, " ", n), WebhookID: webhookID, Event: &webhook.Event{WorkspaceID: workspaceID}}}
+}
+
+func never(*lane, time.Duration) {}
+
+// takeAll takes what can be taken at once, with more senders than are needed.
+func takeAll(t *testing.T, w *window, now time.Time, later func(*lane, time.Duration)) (list []*item) {
+	t.Helper()
+	for w.hire(func() {}) {
+		i := w.take(now, later)
+		if i == nil {
+			break
+		}
+		list = append(list, i)
+	}
+	return list
+}
+
+// Workspaces have turns, and of each its webhooks, whoever has how many.
+func TestTurns(t *testing.T) {
+	t.Parallel()
+	var w window
+	for n := range 3 {
+		for _, id := range []string{"a1", "a2", "a3"} {
+			w.push([]*item{inHand("a", id, n)}, false)
+		}
+	}
+	w.push([]*item{inHand("b", "b1", 0), inHand("b", "b1", 1)}, false)
+	got := ""
+	for _, i := range takeAll(t, &w, time.Time{}, never) {
+		got += i.DeliveryID + ", "
+	}
+	if want := "a1 0, b1 0, a2 0, b1 1, a3 0, a1 1, a2 1, a3 1, a1 2, a2 2, a3 2, "; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A webhook gets so many at once as it can take, and learns to take fewer.
+func TestMostAtOnce(t *testing.T) {
+	t.Parallel()
+	var w window
+	for n := range 200 {
+		w.push([]*item{inHand("a", "a1", n)}, false)
+	}
+	first := takeAll(t, &w, time.Time{}, never)
+	if len(first) != mostAtOnce {
+		t.Fatalf("%d at once", len(first))
+	}
+	for _, status := range []int{429, 502, 504} {
+		w.sent(first[0], &webhook.Attempt{Exchange: *failed(status, "")})
+		first = first[1:]
+	}
+	l := w.lanes["a1"]
+	if l.most != 2 {
+		t.Errorf("%d at once after three refusals", l.most)
+	}
+	for range 10 {
+		w.sent(first[0], &webhook.Attempt{Exchange: *failed(500, "")})
+		first = first[1:]
+	}
+	if l.most != 2 {
+		t.Errorf("%d at once after a fault of its own", l.most)
+	}
+	w.sent(first[0], &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeTimedOut}})
+	w.sent(first[1], &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeTimedOut}})
+	if l.most != 1 {
+		t.Errorf("%d at once after it did not get round to it", l.most)
+	}
+	for range 100 {
+		for _, i := range append(takeAll(t, &w, time.Time{}, never), first[2:]...) {
+			w.sent(i, &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered}})
+			w.settled([]*item{i})
+		}
+		first = first[:2]
+	}
+	if n := len(w.lanes["a1"].waiting); n != 0 || l.most != mostAtOnce {
+		t.Errorf("%d wait, %d at once", n, l.most)
+	}
+}
+
+// A lane that has to pause gives its turn to others and comes again.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	var w window
+	begin := time.Unix(1000, 0)
+	for n := range 3 {
+		i := inHand("a", "slow", n)
+		i.pause = time.Second
+		w.push([]*item{i}, false)
+	}
+	w.push([]*item{inHand("a", "quick", 0), inHand("a", "quick", 1)}, false)
+	var paused *lane
+	var wait time.Duration
+	list := takeAll(t, &w, begin, func(l *lane, d time.Duration) { paused, wait = l, d })
+	if len(list) != 3 || paused == nil || wait != time.Second {
+		t.Fatalf("%d were taken, paused for %s", len(list), wait)
+	}
+	if more := takeAll(t, &w, begin.Add(time.Second), never); len(more) != 0 {
+		t.Errorf("%d before its pause was over", len(more))
+	}
+	w.resume(paused)
+	if more := takeAll(t, &w, begin.Add(time.Second), func(*lane, time.Duration) {}); len(more) != 1 {
+		t.Errorf("%d after its pause", len(more))
+	}
+}
+
+// No webhook gets so much of the window that others find none.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	var w window
+	for n := range 100 {
+		id := fmt.Sprint("hog", n)
+		w.mu.Lock()
+		w.lane("a", id).took = time.Microsecond // so fast that it may have as many as there are
+		w.mu.Unlock()
+		got := 0
+		for w.reserve("a", id) {
+			got++
+		}
+		if got < 2*mostAtOnce || got > maxInHand/2+1 {
+			t.Errorf("the %d. gets %d", n+1, got)
+		}
+	}
+	slow := 0
+	w = window{}
+	w.mu.Lock()
+	w.lane("a", "slow").took = 10 * time.Second
+	w.mu.Unlock()
+	for w.reserve("a", "slow") {
+		slow++
+	}
+	if slow != 2*mostAtOnce {
+		t.Errorf("a slow webhook has %d in hand", slow)
+	}
+}
+
+// Once deliveries are parked, later ones are too, until none is left.
+func TestParkedComeFirst(t *testing.T) {
+	t.Parallel()
+	var w window
+	w.parked("a", "a1")
+	if w.reserve("a", "a1") {
+		t.Error("a later one overtook those that are parked")
+	}
+	list := w.wanted(10)
+	if len(list) != 1 || list[0].room != 10 {
+		t.Fatalf("wanted: %+v", list)
+	}
+	w.parked("a", "a1") // another, while the first are fetched
+	w.cleared("a1", list[0].seen)
+	if w.reserve("a", "a1") {
+		t.Error("what was parked meanwhile was forgotten")
+	}
+	list = w.wanted(10)
+	w.cleared("a1", list[0].seen)
+	if !w.reserve("a", "a1") {
+		t.Error("none is parked any more")
+	}
+}
+
+func TestNothingIsRememberedOfIdleWebhooks(t *testing.T) {
+	t.Parallel()
+	var w window
+	for n := range 1000 {
+		i := inHand(fmt.Sprint("w", n%10), fmt.Sprint(n), n)
+		w.push([]*item{i}, false)
+		if got := w.take(time.Time{}, never); got != i {
+			t.Fatal("it was not its turn")
+		}
+		w.sent(i, nil)
+		w.settled([]*item{i})
+	}
+	if len(w.lanes) != 0 || len(w.tenants) != 0 || w.inHand != 0 || w.bytes != 0 {
+		t.Errorf("%d lanes, %d tenants, %d in hand, %d bytes", len(w.lanes), len(w.tenants), w.inHand, w.bytes)
+	}
+}

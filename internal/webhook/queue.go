@@ -1,0 +1,74 @@
+package webhook
+
+import "time"
+
+// Due is a delivery that a process has in hand, under a lease that nobody else
+// holds.
+type Due struct {
+	DeliveryID string
+	WebhookID  string
+	Event      *Event
+	// Lease is what an attempt is recorded under. Whoever takes the delivery
+	// over has another.
+	Lease int64
+	// LeasedFor is how long the lease was when it was given.
+	LeasedFor time.Duration
+	// Attempts are those made before; the retry policy began anew at Ladder.
+	Attempts, Ladder int
+	// Trigger is what sets off the next attempt.
+	Trigger Trigger
+}
+
+// Lease is the n-th lease of a node, from 1: no two are the same, and those of
+// one node lie between Lease(node, 0) and Lease(node+1, 0).
+func Lease(node, n int64) int64 { return node<<32 | n }
+
+// QueueState is how the queue sees a delivery.
+type QueueState string
+
+// The states of a delivery in the queue. The last three are ends.
+const (
+	QueueReady     QueueState = "READY"
+	QueueParked    QueueState = "PARKED"
+	QueueSucceeded QueueState = "SUCCEEDED"
+	QueueFailed    QueueState = "FAILED"
+	QueueCanceled  QueueState = "CANCELED"
+)
+
+// Settled is what becomes of a delivery that was in hand.
+type Settled struct {
+	*Due
+	// Attempt is the one that was made; nil where none was.
+	Attempt *Attempt
+	State   QueueState
+	// Delay is after how long it is due again, for QueueReady.
+	Delay time.Duration
+	// Counts says that the attempt tells how the webhook fares: it was not cut
+	// off by HookQL itself.
+	Counts bool
+}
+
+// Publication is what one request publishes: all of it or nothing.
+type Publication []*Publishing
+
+// Publishing is an event to publish, with what is owed of it.
+type Publishing struct {
+	Event *Event
+	// ContentHash tells other content under the same uid.
+	ContentHash [32]byte
+	Owed        []Owed
+	// Earlier is the event that was published under the same uid before, with
+	// the same content unless Conflict; "" where there is none. Both are filled
+	// in when it is kept, and a publication with a conflict is not.
+	Earlier  string
+	Conflict bool
+}
+
+// Owed is a delivery to be made of an event. One with a lease is handed to the
+// process that publishes it; the others wait parked.
+type Owed struct {
+	DeliveryID string
+	WebhookID  string
+	Lease      int64
+	LeasedFor  time.Duration
+}
