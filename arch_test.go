@@ -20,7 +20,7 @@ const module = "github.com/hookql/hookql"
 // imports is who may import whom, our packages and others', tests aside. One
 // way: main → resolvers → {graph, db, delivery} → internal/webhook.
 var imports = map[string][]string{
-	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
+	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/graphqlhttp", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
 	"db":                   {"internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
 	"delivery":             {"internal/webhook"},
@@ -42,7 +42,7 @@ var imports = map[string][]string{
 	"internal/seal":        {},
 	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }
@@ -173,7 +173,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 	installation := []string{
 		"Ping", "Migrate", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
-		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "CheckSealing", "RotateSealing",
+		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "StillOpen", "CheckSealing", "RotateSealing",
 		"EndLeftTestRuns", "MakePartitions",
 		"Ingest", "ClaimDue", "ClaimParked", "Parked", "Settle", "JoinNodes", "FreeLeft", "WebhooksVersions",
 	}
