@@ -11,7 +11,6 @@ import (
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/delivery"
-	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/graphiql"
 	"github.com/hookql/hookql/internal/origin"
@@ -52,12 +51,11 @@ func (n nodes) Join(ctx context.Context) (delivery.Node, error) {
 }
 
 // routes is everything that the service answers.
-func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, keys *auth.Authenticator, log *slog.Logger) http.Handler {
+func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, o resolvers.Options) http.Handler {
 	store := r.DB
 	store.OnStatement = resolvers.CountStatement
 	mux := http.NewServeMux()
-	api := resolvers.NewHandler(r, resolvers.Options{Log: log, HideSchema: c.HideSchema})
-	mux.Handle("/graphql", keys.Handler(api))
+	mux.Handle("/graphql", o.Keys.Handler(resolvers.NewHandler(r, o)))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)
 	mux.Handle("/graphiql/", page)

@@ -43,6 +43,13 @@ func (r *request) allow(limit time.Duration) {
 	r.deadline = time.AfterFunc(time.Until(r.began.Add(limit)), func() { r.cancel(overtime(limit)) })
 }
 
+// allowForever lets the request go on until its client goes.
+func (r *request) allowForever() {
+	if r.deadline != nil {
+		r.deadline.Stop()
+	}
+}
+
 // maxBodies is how many bytes of bodies, schemas and examples one answer
 // holds, and how many bytes of bodies one statement reads.
 const maxBodies = 16 << 20
