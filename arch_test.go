@@ -171,7 +171,7 @@ func forbidden(pkg string, n ast.Node) string {
 func TestWorkspaceComesFirst(t *testing.T) {
 	t.Parallel()
 	installation := []string{
-		"Ping", "Migrate", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
+		"Ping", "Migrate", "MakePartitions", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
 		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "StillOpen", "CheckSealing", "RotateSealing",
 		"EndLeftTestRuns", "MakePartitions",

@@ -203,6 +203,22 @@ func (d *DB) list(ctx context.Context, q sqlx.QueryerContext, s statement, dest 
 	return nil
 }
 
+// countsByID reads rows of an id and a number.
+func (d *DB) countsByID(ctx context.Context, s statement, args ...any) (map[string]int, error) {
+	var rows []struct {
+		ID    string
+		Count int
+	}
+	if err := d.list(ctx, d.pool, s, &rows, args...); err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int, len(rows))
+	for _, r := range rows {
+		counts[r.ID] = r.Count
+	}
+	return counts, nil
+}
+
 // exec runs a statement and says how many rows it changed.
 func (d *DB) exec(ctx context.Context, q sqlx.ExecerContext, s statement, args ...any) (int64, error) {
 	d.observe(ctx, s)

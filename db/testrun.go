@@ -121,18 +121,7 @@ GROUP BY webhook_id`)
 // CountTestRuns says how many test runs each webhook has; one without any is
 // missing.
 func (d *DB) CountTestRuns(ctx context.Context, workspaceID string, webhookIDs []string) (map[string]int, error) {
-	var rows []struct {
-		ID    string
-		Count int
-	}
-	if err := d.list(ctx, d.pool, countTestRuns, &rows, workspaceID, pq.Array(webhookIDs)); err != nil {
-		return nil, err
-	}
-	counts := make(map[string]int, len(rows))
-	for _, r := range rows {
-		counts[r.ID] = r.Count
-	}
-	return counts, nil
+	return d.countsByID(ctx, countTestRuns, workspaceID, pq.Array(webhookIDs))
 }
 
 // testResultRow is a row of test_results.

@@ -110,6 +110,17 @@ func content(w *webhook.Webhook, m *Message, u *url.URL) (*url.URL, []byte, erro
 	return u, payload(w.PayloadFormat, m), nil
 }
 
+// Body is the body of every POST request that carries an event in a format: the
+// same bytes each time. A GET request has none.
+func Body(format webhook.PayloadFormat, e *webhook.Event) []byte {
+	return payload(format, messageOf(e))
+}
+
+// messageOf is an event as a receiver gets to see it.
+func messageOf(e *webhook.Event) *Message {
+	return &Message{ID: e.ID, EventName: e.Name, Timestamp: e.OccurredAt, Data: e.Data, Live: true}
+}
+
 // payload puts the data, unchanged, into the form that the webhook wants.
 func payload(format webhook.PayloadFormat, m *Message) []byte {
 	name, id, at := quote(m.EventName), quote(m.ID), quote(m.Timestamp.UTC().Format(time.RFC3339Nano))

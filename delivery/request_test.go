@@ -16,6 +16,26 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
+// The body that is made again of an event is the one that was sent.
+func TestBodyIsWhatIsSent(t *testing.T) {
+	t.Parallel()
+	e := &webhook.Event{ID: "evt_1", Name: "job.status", Data: json.RawMessage(`{"a":1.50}`), OccurredAt: webhook.Now()}
+	u, err := url.Parse("https://example.com/hook")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []webhook.PayloadFormat{webhook.FormatEnvelope, webhook.FormatStandard, webhook.FormatData} {
+		w := &webhook.Webhook{Method: webhook.MethodPost, PayloadFormat: format, Signing: webhook.SigningNone}
+		sent, err := newRequest(w, messageOf(e), u, webhook.Now(), "HookQL")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Body(format, e); !bytes.Equal(got, sent.Body) || !bytes.Contains(got, e.Data) {
+			t.Errorf("%s: Body = %s, sent %s", format, got, sent.Body)
+		}
+	}
+}
+
 func TestPayload(t *testing.T) {
 	t.Parallel()
 	// Bytes that a decoder and an encoder would change.

@@ -211,12 +211,118 @@ type DeleteWorkspacePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A page of attempts.
+type DeliveryAttemptConnection struct {
+	// The items with their cursors.
+	Edges []*DeliveryAttemptEdge `json:"edges"`
+	// The items alone.
+	Nodes []*webhook.Attempt `json:"nodes"`
+	// Where this page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// An attempt and its place in a connection.
+type DeliveryAttemptEdge struct {
+	// Opaque.
+	Cursor string `json:"cursor"`
+	// The attempt.
+	Node *webhook.Attempt `json:"node"`
+}
+
+// A page of deliveries.
+type DeliveryConnection struct {
+	// The items with their cursors.
+	Edges []*DeliveryEdge `json:"edges"`
+	// The items alone.
+	Nodes []*webhook.Delivery `json:"nodes"`
+	// Where this page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many match in all, counted up to 10,000.
+	TotalCount int `json:"totalCount"`
+}
+
+// A delivery and its place in a connection.
+type DeliveryEdge struct {
+	// Opaque.
+	Cursor string `json:"cursor"`
+	// The delivery.
+	Node *webhook.Delivery `json:"node"`
+}
+
+// Which deliveries to keep. Every given field must match.
+type DeliveryFilter struct {
+	// Goes to this webhook, by its id or uid; of a deleted one by its id.
+	WebhookID graphql.Omittable[*string] `json:"webhookId,omitempty"`
+	// Carries this event, by its id or uid.
+	EventID graphql.Omittable[*string] `json:"eventId,omitempty"`
+	// Carries one of these event types; at most 100.
+	EventNames graphql.Omittable[[]string] `json:"eventNames,omitempty"`
+	// Is in one of these states.
+	Status graphql.Omittable[[]webhook.DeliveryStatus] `json:"status,omitempty"`
+	// Was queued at or after.
+	CreatedAfter graphql.Omittable[*time.Time] `json:"createdAfter,omitempty"`
+	// Was queued before.
+	CreatedBefore graphql.Omittable[*time.Time] `json:"createdBefore,omitempty"`
+}
+
 // A request that was built, and not sent.
 type DeliveryPreview struct {
 	// The request, with a valid signature.
 	Request *HTTPRequest `json:"request"`
 	// The text that was signed: message id, timestamp and body (of a GET the raw query), with dots between.
 	SignedContent string `json:"signedContent"`
+}
+
+// How deliveries went over a time. It is counted by whole hours of the clock: a time begins with one, up to an hour further
+// back than its name says.
+type DeliveryStats struct {
+	// From when: the beginning of an hour.
+	Since time.Time `json:"since"`
+	// Deliveries that ended since then, by status, one that was sent again as often as it ended; and as `pending` and
+	// `retrying` those that are open now, counted up to 10,000.
+	Counts *webhook.DeliveryCounts `json:"counts"`
+	// Share of those that succeeded among the deliveries that succeeded or failed, 0 to 1; `null` where none did.
+	SuccessRate *float64 `json:"successRate,omitempty"`
+	// Median time of an attempt. As all such times it is exact to 20 % and never too short; `null` where there was no attempt.
+	P50Ms *float64 `json:"p50Ms,omitempty"`
+	// 95th percentile: 95 of 100 attempts took no longer.
+	P95Ms *float64 `json:"p95Ms,omitempty"`
+	// 99th percentile.
+	P99Ms *float64 `json:"p99Ms,omitempty"`
+}
+
+// A page of events.
+type EventConnection struct {
+	// The items with their cursors.
+	Edges []*EventEdge `json:"edges"`
+	// The items alone.
+	Nodes []*webhook.Event `json:"nodes"`
+	// Where this page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many match in all, counted up to 10,000.
+	TotalCount int `json:"totalCount"`
+}
+
+// An event and its place in a connection.
+type EventEdge struct {
+	// Opaque.
+	Cursor string `json:"cursor"`
+	// The event.
+	Node *webhook.Event `json:"node"`
+}
+
+// Which events to keep. Every given field must match.
+type EventFilter struct {
+	// Is of one of these types; at most 100.
+	EventNames graphql.Omittable[[]string] `json:"eventNames,omitempty"`
+	// Is about this resource.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// Was published at or after.
+	PublishedAfter graphql.Omittable[*time.Time] `json:"publishedAfter,omitempty"`
+	// Was published before.
+	PublishedBefore graphql.Omittable[*time.Time] `json:"publishedBefore,omitempty"`
 }
 
 // One HTTP header.
@@ -888,6 +994,67 @@ func (e *SnippetLanguage) UnmarshalJSON(b []byte) error {
 }
 
 func (e SnippetLanguage) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// A time to sum up, up to now; by whole hours (see `DeliveryStats`).
+type StatsWindow string
+
+const (
+	// The last hour.
+	StatsWindowLastHour StatsWindow = "LAST_HOUR"
+	// The last 24 hours.
+	StatsWindowLast24Hours StatsWindow = "LAST_24_HOURS"
+	// The last seven days.
+	StatsWindowLast7Days StatsWindow = "LAST_7_DAYS"
+)
+
+var AllStatsWindow = []StatsWindow{
+	StatsWindowLastHour,
+	StatsWindowLast24Hours,
+	StatsWindowLast7Days,
+}
+
+func (e StatsWindow) IsValid() bool {
+	switch e {
+	case StatsWindowLastHour, StatsWindowLast24Hours, StatsWindowLast7Days:
+		return true
+	}
+	return false
+}
+
+func (e StatsWindow) String() string {
+	return string(e)
+}
+
+func (e *StatsWindow) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = StatsWindow(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid StatsWindow", str)
+	}
+	return nil
+}
+
+func (e StatsWindow) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *StatsWindow) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e StatsWindow) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

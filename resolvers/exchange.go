@@ -19,15 +19,19 @@ func testExchange(number int, e *webhook.Exchange, load webhook.LoadBodies) *gra
 		Outcome:    e.Outcome,
 		StartedAt:  e.StartedAt,
 		DurationMs: milliseconds(e.Timing.Total),
-		Request: &graph.HTTPRequest{
-			Method:     e.Request.Method,
-			URL:        e.Request.URL,
-			Headers:    pointers(e.Request.Headers),
-			BodySize:   e.Request.BodySize,
-			LoadBodies: load,
-		},
-		Response: httpResponse(e.Response, load),
-		Timing:   httpTiming(e.Timing),
+		Request:    httpRequest(e.Request, load),
+		Response:   httpResponse(e.Response, load),
+		Timing:     httpTiming(e.Timing),
+	}
+}
+
+func httpRequest(r webhook.Request, load webhook.LoadBodies) *graph.HTTPRequest {
+	return &graph.HTTPRequest{
+		Method:     r.Method,
+		URL:        r.URL,
+		Headers:    pointers(r.Headers),
+		BodySize:   r.BodySize,
+		LoadBodies: load,
 	}
 }
 

@@ -20,10 +20,9 @@ const idempotencyHeader = "Idempotency-Key"
 // one request can hold several.
 func idempotency(ctx context.Context, given graphql.Omittable[*string], input any) (i webhook.Idempotency, err error) {
 	field := graphql.GetFieldContext(ctx).Field
-	key := given.Value()
+	key, place := given.Value(), ""
 	if header := graphql.GetOperationContext(ctx).Headers.Get(idempotencyHeader); key == nil && header != "" {
-		named := header + "/" + field.Alias
-		key = &named
+		key, place = &header, "/"+field.Alias
 	}
 	if key == nil {
 		return i, nil
@@ -35,7 +34,7 @@ func idempotency(ctx context.Context, given graphql.Omittable[*string], input an
 	if err != nil {
 		return i, err
 	}
-	return webhook.Idempotency{Key: *key, InputHash: sha256.Sum256(text)}, nil
+	return webhook.Idempotency{Key: *key + place, InputHash: sha256.Sum256(text)}, nil
 }
 
 // orGone says that what a key made is not there any more.

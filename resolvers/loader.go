@@ -3,8 +3,13 @@ package resolvers
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -92,6 +97,18 @@ func load[V any](l *loaders, id string, what any, read func(ids []string) (map[s
 type (
 	eventSchema   struct{}
 	webhookItself struct{}
+	eventItself   struct{}
+	eventWhole    struct{}
+	eventCounts   struct{}
+	deliveryPage  struct {
+		page   webhook.Page
+		filter string
+	}
+	deliveryCount struct{ filter string }
+	attemptPage   struct{ page webhook.Page }
+	attemptCount  struct{}
+	attemptBodies struct{}
+	webhookStats  struct{ since time.Time }
 	testRunPage   struct{ page webhook.Page }
 	testRunCount  struct{}
 	testResults   struct{}
@@ -118,6 +135,133 @@ func (l *loaders) webhook(ctx context.Context, id string) (*webhook.Webhook, err
 			byID[w.ID] = w
 		}
 		return byID, err
+	})
+}
+
+func (l *loaders) event(ctx context.Context, id string) (*webhook.Event, error) {
+	return load(l, id, eventItself{}, func(ids []string) (map[string]*webhook.Event, error) {
+		found, err := l.DB.EventsByID(ctx, l.workspaceID, ids)
+		byID := make(map[string]*webhook.Event, len(found))
+		for _, e := range found {
+			byID[e.ID] = e
+		}
+		return byID, err
+	})
+}
+
+// eventWithData is an event with its data; nil where it is gone.
+func (l *loaders) eventWithData(ctx context.Context, id string) (*webhook.Event, error) {
+	e, err := load(l, id, eventWhole{}, func(ids []string) (map[string]*webhook.Event, error) {
+		return l.DB.EventsWithData(ctx, l.workspaceID, ids, maxBodies)
+	})
+	if err != nil || e != nil {
+		return e, err
+	}
+	if e, err = l.event(ctx, id); err != nil || e == nil {
+		return nil, err
+	}
+	return nil, errTooManyBodies()
+}
+
+func (l *loaders) deliveryCounts(ctx context.Context, eventID string) (*webhook.DeliveryCounts, error) {
+	return load(l, eventID, eventCounts{}, func(ids []string) (map[string]*webhook.DeliveryCounts, error) {
+		return l.DB.DeliveryCounts(ctx, l.workspaceID, ids)
+	})
+}
+
+// deliveries is the same page of the deliveries to each webhook, or of each
+// event, as the function reads it.
+func (l *loaders) deliveries(ctx context.Context, id string, f webhook.DeliveryFilter, p webhook.Page,
+	read func(ctx context.Context, workspaceID string, ids []string, f webhook.DeliveryFilter, p webhook.Page) (map[string]webhook.Slice[*webhook.Delivery], error),
+) (webhook.Slice[*webhook.Delivery], error) {
+	return load(l, id, deliveryPage{p, filterKey(f)}, func(ids []string) (map[string]webhook.Slice[*webhook.Delivery], error) {
+		pages, err := read(ctx, l.workspaceID, ids, f, p)
+		l.leadOn(slices.Collect(maps.Values(pages))...)
+		return pages, err
+	})
+}
+
+func (l *loaders) deliveryCount(ctx context.Context, id string, f webhook.DeliveryFilter,
+	count func(ctx context.Context, workspaceID string, ids []string, f webhook.DeliveryFilter) (map[string]int, error),
+) (int, error) {
+	return load(l, id, deliveryCount{filterKey(f)}, func(ids []string) (map[string]int, error) {
+		return count(ctx, l.workspaceID, ids, f)
+	})
+}
+
+// filterKey tells filters apart.
+func filterKey(f webhook.DeliveryFilter) string {
+	key, _ := json.Marshal(f) // texts and times always can be
+	return string(key)
+}
+
+// leadOn makes a group of the deliveries of some pages, and one each of the
+// events and webhooks that they lead to.
+func (l *loaders) leadOn(pages ...webhook.Slice[*webhook.Delivery]) {
+	var ids, events, webhooks []string
+	for _, page := range pages {
+		for _, d := range page.Items {
+			ids, events, webhooks = append(ids, d.ID), append(events, d.EventID), append(webhooks, d.WebhookID)
+		}
+	}
+	l.together(ids)
+	l.together(events)
+	l.together(webhooks)
+}
+
+func (l *loaders) attempts(ctx context.Context, deliveryID string, p webhook.Page) (webhook.Slice[*webhook.Attempt], error) {
+	return load(l, deliveryID, attemptPage{p}, func(ids []string) (map[string]webhook.Slice[*webhook.Attempt], error) {
+		pages, err := l.DB.Attempts(ctx, l.workspaceID, ids, p)
+		var attempts []string
+		for _, page := range pages {
+			for _, a := range page.Items {
+				attempts = append(attempts, a.ID)
+			}
+		}
+		l.together(attempts)
+		return pages, err
+	})
+}
+
+func (l *loaders) attemptCount(ctx context.Context, deliveryID string) (int, error) {
+	return load(l, deliveryID, attemptCount{}, func(ids []string) (map[string]int, error) {
+		return l.DB.CountAttempts(ctx, l.workspaceID, ids)
+	})
+}
+
+// attemptBodies are the bodies of an attempt. That of the request is made again
+// of the event; it is nil once the event's data is gone.
+func (l *loaders) attemptBodies(ctx context.Context, a *webhook.Attempt) (both webhook.Bodies, err error) {
+	body, err := load(l, a.ID, attemptBodies{}, func(ids []string) (map[string]db.AttemptBody, error) {
+		bodies, err := l.DB.AttemptBodies(ctx, l.workspaceID, ids, maxBodies)
+		var events []string
+		for _, b := range bodies {
+			events = append(events, b.EventID)
+		}
+		l.together(events)
+		return bodies, err
+	})
+	if err != nil {
+		return both, err
+	}
+	if body.ID == "" {
+		return both, errTooManyBodies()
+	}
+	both.Response = body.Response
+	if a.Exchange.Request.BodySize == 0 {
+		return both, nil
+	}
+	e, err := l.eventWithData(ctx, body.EventID)
+	if err != nil || e == nil || e.Data == nil {
+		return both, err
+	}
+	both.Request = delivery.Body(a.PayloadFormat, e)
+	return both, nil
+}
+
+func (l *loaders) webhookStats(ctx context.Context, webhookID string, since time.Time) (*webhook.DeliveryStats, error) {
+	return load(l, webhookID, webhookStats{since}, func(ids []string) (map[string]*webhook.DeliveryStats, error) {
+		return l.DB.WebhookStats(ctx, l.workspaceID, ids, since)
 	})
 }
 

@@ -3,6 +3,7 @@ package resolvers
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Run(m)) }
 // receiver.
 type bundle struct {
 	db        *db.DB
+	own       *sql.DB // the same database
 	workspace string
 	caller    auth.Caller // an operator in the workspace, unless the test says otherwise
 	api       http.Handler
@@ -52,6 +54,10 @@ func setupWith(t *testing.T, url string, o Options) *bundle {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	b := &bundle{db: store, receiver: &webhooktest.Receiver{}, log: new(bytes.Buffer)}
+	if b.own, err = sql.Open("postgres", url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.own.Close() })
 	if b.workspace, err = b.db.EnsureWorkspace(t.Context(), "default"); err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,8 @@ func (g *gambler) selection(t *ast.Definition, depth int) string {
 		case ast.Object:
 			text += " " + g.selection(inner, depth-1)
 		case ast.Interface:
-			text += " { __typename id ... on Webhook " + g.selection(g.schema.Types["Webhook"], depth-1) + " }"
+			text += " { __typename id ... on Webhook " + g.selection(g.schema.Types["Webhook"], depth-1) +
+				" ... on Delivery " + g.selection(g.schema.Types["Delivery"], depth-1) + " }"
 		}
 		fields = append(fields, text)
 	}
@@ -133,13 +134,14 @@ func TestRandomDocuments(t *testing.T) {
 	t.Parallel()
 	const documents = 600
 	b := setup(t)
-	b.register(t)
+	h := b.happened(t)
 	var got testedRun
 	b.must(t, testJobStatus, map[string]any{"id": "w", "data": map[string]any{}}, &got)
 	g := &gambler{
 		Rand:   rand.New(rand.NewPCG(1, 2)), //nolint:gosec // to be the same each time
 		schema: loadSchema(t),
-		ids:    []string{"w", b.key(t).ID, got.TestWebhook.TestRun.ID, got.TestWebhook.TestRun.Tests.Nodes[0].ID},
+		ids: []string{"w", b.key(t).ID, got.TestWebhook.TestRun.ID, got.TestWebhook.TestRun.Tests.Nodes[0].ID,
+			h.webhook, h.event, "uid-" + h.event, h.delivery, h.attempts[0]},
 	}
 	refused := 0
 	for range documents {

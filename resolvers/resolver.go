@@ -31,6 +31,9 @@ type (
 	workspaceResolver  struct{ *Resolver }
 	eventTypeResolver  struct{ *Resolver }
 	webhookResolver    struct{ *Resolver }
+	eventResolver      struct{ *Resolver }
+	deliveryResolver   struct{ *Resolver }
+	attemptResolver    struct{ *Resolver }
 	testRunResolver    struct{ *Resolver }
 	testResultResolver struct{ *Resolver }
 
@@ -52,6 +55,15 @@ func (r *Resolver) EventType() graph.EventTypeResolver { return eventTypeResolve
 
 // Webhook implements graph.ResolverRoot.
 func (r *Resolver) Webhook() graph.WebhookResolver { return webhookResolver{r} }
+
+// Event implements graph.ResolverRoot.
+func (r *Resolver) Event() graph.EventResolver { return eventResolver{r} }
+
+// Delivery implements graph.ResolverRoot.
+func (r *Resolver) Delivery() graph.DeliveryResolver { return deliveryResolver{r} }
+
+// DeliveryAttempt implements graph.ResolverRoot.
+func (r *Resolver) DeliveryAttempt() graph.DeliveryAttemptResolver { return attemptResolver{r} }
 
 // TestRun implements graph.ResolverRoot.
 func (r *Resolver) TestRun() graph.TestRunResolver { return testRunResolver{r} }
@@ -103,6 +115,12 @@ func (r queryResolver) Node(ctx context.Context, id string) (graph.Node, error) 
 		return node(r.eventTypeByID(ctx, id))
 	case webhook.WebhookPrefix:
 		return scoped(ctx, webhook.ScopeWebhooksRead, func() (*webhook.Webhook, error) { return r.Query().Webhook(ctx, id) })
+	case webhook.EventPrefix:
+		return scoped(ctx, webhook.ScopeEventsRead, func() (*webhook.Event, error) { return r.Query().Event(ctx, id) })
+	case webhook.DeliveryPrefix:
+		return scoped(ctx, webhook.ScopeEventsRead, func() (*webhook.Delivery, error) { return r.Query().Delivery(ctx, id) })
+	case webhook.AttemptPrefix:
+		return scoped(ctx, webhook.ScopeEventsRead, func() (*webhook.Attempt, error) { return r.attempt(ctx, id) })
 	case webhook.TestRunPrefix:
 		return scoped(ctx, webhook.ScopeWebhooksRead, func() (*webhook.TestRun, error) { return r.Query().TestRun(ctx, id) })
 	case webhook.TestPrefix:

@@ -70,8 +70,11 @@ func (f rootField) document(id string) string {
 // selection is what can be compared: what a mutation has to say, or else that
 // something was found.
 func (f rootField) selection() string {
-	if f.operation == "mutation" {
+	switch {
+	case f.operation == "mutation":
 		return "userErrors { code message field }"
+	case strings.HasSuffix(f.Type.Name(), "Connection"):
+		return "nodes { __typename }"
 	}
 	return "__typename"
 }
@@ -149,6 +152,7 @@ func TestWaysToNounsHaveScopes(t *testing.T) {
 	t.Parallel()
 	nouns := map[string]webhook.Scope{
 		"Webhook": webhook.ScopeWebhooksRead, "TestRun": webhook.ScopeWebhooksRead, "ApiKey": webhook.ScopeAPIKeysRead, "Workspace": webhook.ScopeWorkspacesRead,
+		"Event": webhook.ScopeEventsRead, "Delivery": webhook.ScopeEventsRead, "DeliveryAttempt": webhook.ScopeEventsRead, "DeliveryStats": webhook.ScopeEventsRead,
 	}
 	// The caller's own, and what a resolver decides by the object.
 	decided := []string{"Query.workspace", "Viewer.workspace", "Viewer.apiKey"}
@@ -174,13 +178,11 @@ func TestWaysToNounsHaveScopes(t *testing.T) {
 func TestNodesHaveScopes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.register(t)
+	h := b.happened(t)
 	var got testedRun
 	b.must(t, testJobStatus, map[string]any{"id": "w", "data": map[string]any{}}, &got)
-	var w struct{ Webhook struct{ ID string } }
-	b.must(t, `{ webhook(id: "w") { id } }`, nil, &w)
 	run := got.TestWebhook.TestRun
-	ids := []string{w.Webhook.ID, run.ID, run.Tests.Nodes[0].ID, b.key(t).ID}
+	ids := []string{h.webhook, run.ID, run.Tests.Nodes[0].ID, b.key(t).ID, h.event, h.delivery, h.attempts[0]}
 	const document = `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`
 	var found struct{ Nodes []*struct{ ID string } }
 	b.must(t, document, map[string]any{"ids": append(ids, b.workspace, "wh_absent", "nonsense")}, &found)
@@ -189,12 +191,12 @@ func TestNodesHaveScopes(t *testing.T) {
 			t.Errorf("%s is not found", id)
 		}
 	}
-	if found.Nodes[5] != nil || found.Nodes[6] != nil {
+	if n := len(ids); found.Nodes[n+1] != nil || found.Nodes[n+2] != nil {
 		t.Error("something is found that is not there")
 	}
 	b.caller = auth.Caller{Key: &webhook.APIKey{}, WorkspaceID: b.workspace}
 	a, statements := b.ask(t, document, map[string]any{"ids": ids})
-	if len(a.Errors) != len(ids) || string(a.Data) != `{"nodes":[null,null,null,null]}` || len(statements) > 0 {
+	if len(a.Errors) != len(ids) || string(a.Data) != `{"nodes":[null,null,null,null,null,null,null]}` || len(statements) > 0 {
 		t.Errorf("without a scope: %s, %+v, %v", a.Data, a.Errors, statements)
 	}
 	for i, e := range a.Errors {
@@ -221,19 +223,22 @@ func (b *bundle) key(t *testing.T) *webhook.APIKey {
 func TestForeignIsLikeAbsent(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.register(t)
+	h := b.happened(t)
 	var got testedRun
 	b.must(t, testJobStatus, map[string]any{"id": "w", "data": map[string]any{}}, &got)
 	var w struct{ Webhook struct{ ID string } }
-	b.must(t, `{ webhook(id: "w") { id } }`, nil, &w)
 	key := b.key(t)
 	foreign := map[string]string{ // by an id of the same length that is nobody's
-		webhook.NewID(webhook.WebhookPrefix):   w.Webhook.ID,
-		webhook.NewID(webhook.TestRunPrefix):   got.TestWebhook.TestRun.ID,
-		webhook.NewID(webhook.TestPrefix):      got.TestWebhook.TestRun.Tests.Nodes[0].ID,
-		webhook.NewID(webhook.APIKeyPrefix):    key.ID,
-		webhook.NewID(webhook.WorkspacePrefix): b.workspace,
-		"q":                                    "w",
+		webhook.NewID(webhook.WebhookPrefix):        h.webhook,
+		webhook.NewID(webhook.EventPrefix):          h.event,
+		webhook.NewID(webhook.DeliveryPrefix):       h.delivery,
+		webhook.NewID(webhook.AttemptPrefix):        h.attempts[0],
+		"uid-" + webhook.NewID(webhook.EventPrefix): "uid-" + h.event,
+		webhook.NewID(webhook.TestRunPrefix):        got.TestWebhook.TestRun.ID,
+		webhook.NewID(webhook.TestPrefix):           got.TestWebhook.TestRun.Tests.Nodes[0].ID,
+		webhook.NewID(webhook.APIKeyPrefix):         key.ID,
+		webhook.NewID(webhook.WorkspacePrefix):      b.workspace,
+		"q":                                         "w",
 	}
 	other, err := b.db.EnsureWorkspace(t.Context(), "other")
 	if err != nil {

@@ -122,3 +122,68 @@ func TestMutationsSeeWhatEarlierOnesDid(t *testing.T) {
 		t.Errorf("the last field sees %+v, want the new name and 2 runs", w)
 	}
 }
+
+// TestDeliveriesTakeAConstantNumberOfStatements reads what a dashboard shows of
+// 1 and of 100 webhooks with their deliveries, and of as many events with
+// theirs, through nodes and through edges.
+func TestDeliveriesTakeAConstantNumberOfStatements(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const webhooks = 100
+	for i := range webhooks {
+		b.must(t, `mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { userErrors { message } } }`,
+			map[string]any{"input": map[string]any{"uid": fmt.Sprint("w", i), "url": b.url, "events": []string{"job.status"}}}, nil)
+		hook := b.webhookID(t, fmt.Sprint("w", i))
+		for range 2 {
+			b.owe(t, b.publish(t, "job.status", `{}`), hook, "FAILED", 2)
+		}
+	}
+	fragments := map[string]string{
+		"Card": `fragment Card on Webhook {
+			name
+			lastDelivery { status lastAttempt { outcome } event { name } }
+			deliveries(first: 2) { totalCount nodes { attemptCount event { name } } }
+		}`,
+		"Row": `fragment Row on Event {
+			name
+			type { title }
+			deliveryCounts { total }
+			deliveries(first: 2) { edges { node { status event { id } webhook { name } lastAttempt { outcome } attempts(first: 2) { totalCount nodes { number request { url } } } } } }
+		}`,
+	}
+	for list, of := range map[string]struct {
+		fragment string
+		want     []string
+	}{
+		"webhooks": {"Card", []string{
+			"attempts.list_newest",
+			"deliveries.count_by_webhook",
+			"deliveries.list_newest_by_webhook",
+			"events.list_by_id",
+			"webhooks.list_newest",
+		}},
+		"events": {"Row", []string{
+			"attempts.count",
+			"attempts.list_newest",
+			"attempts.list_oldest",
+			"deliveries.count_of_events",
+			"deliveries.list_newest_by_event",
+			"event_types.list",
+			"events.list_by_id",
+			"events.list_newest",
+			"webhooks.list_by_id",
+		}},
+	} {
+		for _, through := range []string{"nodes { ...%s }", "edges { node { ...%s } }"} {
+			for _, first := range []int{1, webhooks} {
+				document := fragments[of.fragment] + ` query($first: Int) { ` + list + `(first: $first) { ` + fmt.Sprintf(through, of.fragment) + ` } }`
+				statements := b.must(t, document, map[string]any{"first": first}, nil)
+				kinds := slices.Compact(slices.Sorted(slices.Values(statements)))
+				// Two of a webhook's lists may lead on together or one after the other.
+				if diff := cmp.Diff(of.want, kinds); diff != "" || len(statements) > 8 && list == "webhooks" || len(statements) > len(of.want) && list == "events" {
+					t.Errorf("%d %s %s: %d statements %v (-want +got):\n%s", first, list, through, len(statements), statements, diff)
+				}
+			}
+		}
+	}
+}

@@ -62,6 +62,8 @@ const (
 	ScopeWebhooksWrite   Scope = "WEBHOOKS_WRITE"
 	ScopeWebhooksTest    Scope = "WEBHOOKS_TEST"
 	ScopeSecretsRead     Scope = "SECRETS_READ"
+	ScopeEventsRead      Scope = "EVENTS_READ"
+	ScopeEventsWrite     Scope = "EVENTS_WRITE"
 	ScopeAPIKeysRead     Scope = "API_KEYS_READ"
 	ScopeAPIKeysWrite    Scope = "API_KEYS_WRITE"
 	ScopeEventTypesWrite Scope = "EVENT_TYPES_WRITE"
@@ -72,7 +74,7 @@ const (
 // Scopes are all there are: an operator's.
 func Scopes() []Scope {
 	return []Scope{
-		ScopeWebhooksRead, ScopeWebhooksWrite, ScopeWebhooksTest, ScopeSecretsRead, ScopeAPIKeysRead, ScopeAPIKeysWrite,
+		ScopeWebhooksRead, ScopeWebhooksWrite, ScopeWebhooksTest, ScopeSecretsRead, ScopeEventsRead, ScopeEventsWrite, ScopeAPIKeysRead, ScopeAPIKeysWrite,
 		ScopeEventTypesWrite, ScopeWorkspacesRead, ScopeWorkspacesWrite,
 	}
 }

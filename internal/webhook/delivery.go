@@ -50,6 +50,23 @@ type DeliveryCounts struct {
 	Pending, Retrying, Succeeded, Failed, Canceled int
 }
 
+// Of is where the deliveries with a status are counted; nil for what is none.
+func (c *DeliveryCounts) Of(s DeliveryStatus) *int {
+	switch s {
+	case DeliveryPending:
+		return &c.Pending
+	case DeliveryRetrying:
+		return &c.Retrying
+	case DeliverySucceeded:
+		return &c.Succeeded
+	case DeliveryFailed:
+		return &c.Failed
+	case DeliveryCanceled:
+		return &c.Canceled
+	}
+	return nil
+}
+
 // Total is the number of all.
 func (c *DeliveryCounts) Total() int {
 	return c.Pending + c.Retrying + c.Succeeded + c.Failed + c.Canceled
@@ -73,6 +90,12 @@ type Attempt struct {
 	// PayloadFormat is that of the webhook when it was sent.
 	PayloadFormat PayloadFormat
 }
+
+// StartedAt is when it was sent.
+func (a *Attempt) StartedAt() time.Time { return a.Exchange.StartedAt }
+
+// Outcome is how the request ended.
+func (a *Attempt) Outcome() Outcome { return a.Exchange.Outcome }
 
 // Success says whether the endpoint accepted the event.
 func (a *Attempt) Success() bool { return a.Exchange.Outcome == OutcomeDelivered }

@@ -13,7 +13,7 @@ type Event struct {
 	ID          string
 	WorkspaceID string
 	// UID is the publisher's own id, unique in the workspace.
-	UID  *string `validate:"omitempty,uid"`
+	UID  *string `validate:"omitempty,eventuid"`
 	Name string
 	// ResourceID is the platform's resource that it is about.
 	ResourceID *string `validate:"omitempty,resource"`

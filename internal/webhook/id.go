@@ -35,13 +35,26 @@ func NewID(prefix string) string {
 }
 
 // FirstID is the smallest id with the given prefix that is made at t: ids made
-// before it are smaller.
+// before it are smaller. None is made before 1970.
 func FirstID(prefix string, t time.Time) string {
 	var id uuid.UUID
-	for i, ms := 5, t.UnixMilli(); i >= 0; i, ms = i-1, ms>>8 {
+	for i, ms := 5, max(t.UnixMilli(), 0); i >= 0; i, ms = i-1, ms>>8 {
 		id[i] = byte(ms)
 	}
 	return prefix + "_" + encode(id)
+}
+
+// TimeOf is when an id was made, to the millisecond; 1970 for what is no id.
+func TimeOf(id string) time.Time {
+	_, encoded, _ := strings.Cut(id, "_")
+	if len(encoded) != 26 {
+		return time.UnixMilli(0)
+	}
+	var ms int64
+	for i := range 10 { // 48 bits: the first digit holds three
+		ms = ms<<5 | int64(max(strings.IndexByte(digits, encoded[i]), 0))
+	}
+	return time.UnixMilli(ms)
 }
 
 // PrefixOf returns the prefix of an id, "" where it has none.
@@ -53,10 +66,11 @@ func PrefixOf(id string) string {
 	return prefix
 }
 
+const digits = "0123456789abcdefghjkmnpqrstvwxyz"
+
 // encode writes 128 bits as 26 digits of Crockford's base 32, most significant
 // first; the first digit holds three bits only.
 func encode(id uuid.UUID) string {
-	const digits = "0123456789abcdefghjkmnpqrstvwxyz"
 	var out [26]byte
 	var bits, have uint
 	next := len(id) - 1

@@ -52,3 +52,21 @@ func TestFirstID(t *testing.T) {
 		t.Errorf("%s, %s, %s are not in order", before, id, after)
 	}
 }
+
+func TestTimeOf(t *testing.T) {
+	t.Parallel()
+	for _, at := range []time.Time{time.UnixMilli(0), time.UnixMilli(1), time.Now().Truncate(time.Millisecond), time.UnixMilli(1<<48 - 1)} {
+		if got := TimeOf(FirstID(DeliveryPrefix, at)); !got.Equal(at) {
+			t.Errorf("TimeOf the first id of %s = %s", at, got)
+		}
+	}
+	before := time.Now().Truncate(time.Millisecond)
+	if got := TimeOf(NewID(EventPrefix)); got.Before(before) || got.After(time.Now()) {
+		t.Errorf("TimeOf a new id = %s, want now", got)
+	}
+	for _, id := range []string{"", "evt_", "evt_short", "w", FirstID(EventPrefix, time.Unix(-1, 0)), "evt_\x00\xff________________________"} {
+		if got := TimeOf(id); got.Year() != 1970 {
+			t.Errorf("TimeOf(%q) = %s, want 1970", id, got)
+		}
+	}
+}

@@ -105,6 +105,7 @@ func rules() []rule {
 	return []rule{
 		uidRule("uid", WebhookPrefix),
 		uidRule("workspaceuid", WorkspacePrefix),
+		uidRule("eventuid", EventPrefix),
 		{"text", func(f validator.FieldLevel) bool {
 			return isText(f.Field().String())
 		}, Invalid, func(validator.FieldError) string {
