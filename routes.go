@@ -32,6 +32,7 @@ func newEngine(c config.Config, addr *net.TCPAddr, store *db.DB, log *slog.Logge
 		Queue:    store,
 		Webhooks: store,
 		Nodes:    nodes{store},
+		Hub:      delivery.Hub{Wire: store, Log: log},
 		Log:      log,
 		Version:  version(),
 		Patience: patience,

@@ -170,6 +170,7 @@ func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, 
 		}
 		stale, err := e.Queue.Ingest(ctx, versions, all)
 		if err == nil && len(stale) == 0 {
+			e.Hub.published(all)
 			return e.handOver(all, began), nil
 		}
 		e.giveBack(all)
