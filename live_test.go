@@ -1,21 +1,28 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/internal/webhook"
 )
 
 const liveKey = "a-key-of-the-operator-that-nobody-guesses"
@@ -222,4 +229,62 @@ func TestStopWithSockets(t *testing.T) {
 	if took := time.Since(began); took > patience || !p.cmd.ProcessState.Success() {
 		t.Errorf("it took %s to stop, %s", took, p.cmd.ProcessState)
 	}
+}
+
+// TestSubscriptionsOverProcesses publishes in one process and hears of it in
+// another, over a socket and by events.
+func TestSubscriptionsOverProcesses(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	p := serveLive(t, database)
+	_, key := p.issue(t, "EVENTS_READ")
+	conn := p.dialAs(t, key)
+	expect(t, hear(t, conn), "connection_ack")
+	say(t, conn, ask("1", `subscription { eventPublished(filter: {eventNames: ["job.status"]}) { name data } }`))
+	stream := p.post(t, key, "text/event-stream", `subscription { deliveryUpdated { status event { name } } }`)
+
+	store, err := db.Open(t.Context(), database, pgtest.MasterKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	workspaceID, err := store.EnsureWorkspace(t.Context(), "default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var created any
+	p.answer(t, liveKey, `mutation { createEventType(input: {name: "job.status", title: "A job", description: "d"}) { eventType { id } userErrors { message } } }`, &created)
+	p.answer(t, liveKey, `mutation { createWebhook(input: {url: "https://hook.example/", events: ["job.status"], active: true}) { webhook { id } userErrors { message } } }`, &created)
+	engine := newEngine(config.Config{}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, store, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = engine.Run(ctx) })
+	publishing := make(chan struct{})
+	running.Go(func() { // the other process has not heard at first what is wanted
+		defer stop()
+		for n := 0; ; n++ {
+			event := &webhook.Event{ID: webhook.NewID(webhook.EventPrefix), WorkspaceID: workspaceID, Name: "job.status", Data: json.RawMessage(`{"a":1.50}`), OccurredAt: webhook.Now(), PublishedAt: webhook.Now()}
+			if err := engine.Publish(t.Context(), webhook.Publication{{Event: event, ContentHash: [32]byte{1}}}); err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case <-publishing:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+	expect(t, hear(t, conn), `{"data":{"eventPublished":{"name":"job.status","data":{"a":1.50}}}}`)
+	lines := bufio.NewReader(stream.Body)
+	for line := ""; !strings.HasPrefix(line, "data: "); {
+		if line, err = lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(line, "data: ") {
+			expect(t, line, `{"deliveryUpdated":{"status":"`, `"event":{"name":"job.status"}`)
+		}
+	}
+	close(publishing)
+	running.Wait()
 }

@@ -140,7 +140,7 @@ func (a api) server() *handler.Server {
 	}
 	server.Use(querylimit.Default())
 	server.AroundOperations(startOperation)
-	server.AroundResponses(freshLoadersPerResult(a.Resolver))
+	server.AroundResponses(resultOf)
 	server.AroundRootFields(freshLoadersPerMutation(a.Resolver))
 	return server
 }
@@ -179,20 +179,6 @@ func startOperation(ctx context.Context, next graphql.OperationHandler) graphql.
 		state.allowForever()
 	}
 	return next(ctx)
-}
-
-// freshLoadersPerResult gives each result of a subscription loaders and a
-// limit of its own: it must not tell what an earlier one remembered.
-func freshLoadersPerResult(r *Resolver) graphql.ResponseMiddleware {
-	return func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-		if operation := graphql.GetOperationContext(ctx).Operation; operation != nil && operation.Operation == ast.Subscription {
-			state := requestOf(ctx)
-			workspaceID, _ := auth.Workspace(ctx)
-			state.loaders.Store(r.newLoaders(ctx, workspaceID))
-			state.bodies.Store(0)
-		}
-		return next(ctx)
-	}
 }
 
 // freshLoadersPerMutation gives each field of a mutation loaders of its own:

@@ -32,6 +32,7 @@ type bundle struct {
 	workspace string
 	caller    auth.Caller // an operator in the workspace, unless the test says otherwise
 	api       http.Handler
+	engine    *delivery.Engine
 	receiver  *webhooktest.Receiver
 	url       string // the receiver's
 	log       *bytes.Buffer
@@ -77,14 +78,14 @@ func setupWith(t *testing.T, url string, o Options) *bundle {
 	server := httptest.NewServer(b.receiver)
 	t.Cleanup(server.Close)
 	b.url = server.URL + "/hook"
-	engine := &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}, Store: b.db}
+	b.engine = &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}, Store: b.db}
 	t.Cleanup(func() { // before the database is closed
 		ctx, stop := context.WithCancel(context.Background())
 		stop()
-		_ = engine.Run(ctx)
+		_ = b.engine.Run(ctx)
 	})
 	o.Log = slog.New(slog.NewTextHandler(b.log, nil))
-	b.api = NewHandler(&Resolver{DB: b.db, Engine: engine}, o)
+	b.api = NewHandler(&Resolver{DB: b.db, Engine: b.engine}, o)
 	return b
 }
 

@@ -21,6 +21,9 @@ type request struct {
 	bodies     atomic.Int64 // bytes of bodies, schemas and examples in the answer
 	deadline   *time.Timer
 	cancel     context.CancelCauseFunc
+	// ended says why a subscription came to its end, once it has; nil: it is
+	// none. The operation's own goroutine sets and reads it.
+	ended func() error
 }
 
 type requestKey struct{}
