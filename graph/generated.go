@@ -271,6 +271,8 @@ type ComplexityRoot struct {
 		CreateWorkspace     func(childComplexity int, input CreateWorkspaceInput) int
 		DeleteWebhook       func(childComplexity int, input DeleteWebhookInput) int
 		DeleteWorkspace     func(childComplexity int, input DeleteWorkspaceInput) int
+		PublishEvent        func(childComplexity int, input PublishEventInput) int
+		PublishEvents       func(childComplexity int, input PublishEventsInput) int
 		ReplaceWebhook      func(childComplexity int, input ReplaceWebhookInput) int
 		RestoreEventType    func(childComplexity int, input RestoreEventTypeInput) int
 		RevokeAPIKey        func(childComplexity int, input RevokeAPIKeyInput) int
@@ -286,6 +288,18 @@ type ComplexityRoot struct {
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	PublishEventPayload struct {
+		Duplicate  func(childComplexity int) int
+		Event      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	PublishEventsPayload struct {
+		Duplicates func(childComplexity int) int
+		Events     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Query struct {
@@ -437,9 +451,10 @@ type ComplexityRoot struct {
 	}
 
 	UserError struct {
-		Code    func(childComplexity int) int
-		Field   func(childComplexity int) int
-		Message func(childComplexity int) int
+		Code         func(childComplexity int) int
+		Field        func(childComplexity int) int
+		Message      func(childComplexity int) int
+		RetryAfterMs func(childComplexity int) int
 	}
 
 	VerificationSnippet struct {
@@ -582,6 +597,8 @@ type MutationResolver interface {
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
 	CancelTestRun(ctx context.Context, input CancelTestRunInput) (*CancelTestRunPayload, error)
+	PublishEvent(ctx context.Context, input PublishEventInput) (*PublishEventPayload, error)
+	PublishEvents(ctx context.Context, input PublishEventsInput) (*PublishEventsPayload, error)
 	CreateEventType(ctx context.Context, input CreateEventTypeInput) (*CreateEventTypePayload, error)
 	UpdateEventType(ctx context.Context, input UpdateEventTypeInput) (*UpdateEventTypePayload, error)
 	ArchiveEventType(ctx context.Context, input ArchiveEventTypeInput) (*ArchiveEventTypePayload, error)
@@ -1561,6 +1578,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteWorkspace(childComplexity, args["input"].(DeleteWorkspaceInput)), true
+	case "Mutation.publishEvent":
+		if e.ComplexityRoot.Mutation.PublishEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_publishEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PublishEvent(childComplexity, args["input"].(PublishEventInput)), true
+	case "Mutation.publishEvents":
+		if e.ComplexityRoot.Mutation.PublishEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_publishEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PublishEvents(childComplexity, args["input"].(PublishEventsInput)), true
 	case "Mutation.replaceWebhook":
 		if e.ComplexityRoot.Mutation.ReplaceWebhook == nil {
 			break
@@ -1674,6 +1713,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
+	case "PublishEventPayload.duplicate":
+		if e.ComplexityRoot.PublishEventPayload.Duplicate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventPayload.Duplicate(childComplexity), true
+	case "PublishEventPayload.event":
+		if e.ComplexityRoot.PublishEventPayload.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventPayload.Event(childComplexity), true
+	case "PublishEventPayload.userErrors":
+		if e.ComplexityRoot.PublishEventPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventPayload.UserErrors(childComplexity), true
+
+	case "PublishEventsPayload.duplicates":
+		if e.ComplexityRoot.PublishEventsPayload.Duplicates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventsPayload.Duplicates(childComplexity), true
+	case "PublishEventsPayload.events":
+		if e.ComplexityRoot.PublishEventsPayload.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventsPayload.Events(childComplexity), true
+	case "PublishEventsPayload.userErrors":
+		if e.ComplexityRoot.PublishEventsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventsPayload.UserErrors(childComplexity), true
 
 	case "Query.deliveries":
 		if e.ComplexityRoot.Query.Deliveries == nil {
@@ -2344,6 +2421,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UserError.Message(childComplexity), true
+	case "UserError.retryAfterMs":
+		if e.ComplexityRoot.UserError.RetryAfterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserError.RetryAfterMs(childComplexity), true
 
 	case "VerificationSnippet.code":
 		if e.ComplexityRoot.VerificationSnippet.Code == nil {
@@ -2794,6 +2877,8 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputHttpHeaderInput,
 		ec.unmarshalInputPreviewDeliveryInput,
+		ec.unmarshalInputPublishEventInput,
+		ec.unmarshalInputPublishEventsInput,
 		ec.unmarshalInputReplaceWebhookInput,
 		ec.unmarshalInputRestoreEventTypeInput,
 		ec.unmarshalInputRetryPolicyInput,
@@ -3129,6 +3214,18 @@ type Mutation {
     input: CancelTestRunInput!
   ): CancelTestRunPayload @hasScope(scope: WEBHOOKS_TEST)
 
+  """Publishes one event: it is delivered to every active webhook that subscribes to its type. Once this answers, the event is durable. Where ` + "`" + `OVERLOADED` + "`" + ` says that it is not known whether it was kept, publish it again under the same ` + "`" + `uid` + "`" + `."""
+  publishEvent(
+    """The event."""
+    input: PublishEventInput!
+  ): PublishEventPayload @hasScope(scope: EVENTS_WRITE)
+
+  """Publishes up to 100 events at once, all or none, with data of up to 1 MiB together."""
+  publishEvents(
+    """The events."""
+    input: PublishEventsInput!
+  ): PublishEventsPayload @hasScope(scope: EVENTS_WRITE)
+
   """Adds an event type to the catalogue. For operators."""
   createEventType(
     """The event type."""
@@ -3212,6 +3309,8 @@ type UserError {
   code: UserErrorCode!
   """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `["input"]` + "`" + ` when no one field is to blame."""
   field: [String!]
+  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
+  retryAfterMs: Int
 }
 
 """What is wrong with an input. New values may be added: treat an unknown one as ` + "`" + `INVALID` + "`" + `."""
@@ -3246,7 +3345,7 @@ enum UserErrorCode {
   CONFLICT
   """A limit of the workspace is reached."""
   LIMIT_REACHED
-  """The service takes no more just now; nothing was accepted."""
+  """The service takes no more just now, or cannot say whether it took this; ` + "`" + `message` + "`" + ` says which, and ` + "`" + `retryAfterMs` + "`" + ` when to try again."""
   OVERLOADED
 }
 
@@ -4596,6 +4695,46 @@ type DeliveryAttemptEdge {
   node: DeliveryAttempt!
 }
 
+"""An event to publish."""
+input PublishEventInput {
+  """The name of an event type of the catalogue. Those that begin with ` + "`" + `webhook.` + "`" + ` are HookQL's own."""
+  eventName: String!
+  """Its data: an object of at most 256 KiB of JSON. It is fixed when it is accepted; every attempt at every webhook sends the same bytes."""
+  data: JSON!
+  """Your own id for it, unique per workspace: 1 to 128 letters, digits, ` + "`" + `_` + "`" + `, ` + "`" + `-` + "`" + `, ` + "`" + `.` + "`" + `; not beginning with ` + "`" + `evt_` + "`" + `. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an ` + "`" + `IDEMPOTENCY_CONFLICT` + "`" + `."""
+  uid: String
+  """The resource it concerns: webhooks that are limited to other resources do not get it."""
+  resourceId: String
+  """When it happened. Now when omitted."""
+  occurredAt: DateTime
+}
+
+"""The outcome of ` + "`" + `publishEvent` + "`" + `."""
+type PublishEventPayload {
+  """The event."""
+  event: Event
+  """Whether it had been published before under this uid."""
+  duplicate: Boolean
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""Events to publish."""
+input PublishEventsInput {
+  """The events, 1 to 100."""
+  events: [PublishEventInput!]!
+}
+
+"""The outcome of ` + "`" + `publishEvents` + "`" + `."""
+type PublishEventsPayload {
+  """The events, in the order given."""
+  events: [Event!]
+  """Which of them had been published before, in the order given."""
+  duplicates: [Boolean!]
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
 """
 How deliveries went over a time. It is counted by whole hours of the clock: a time begins with one, up to an hour further
 back than its name says.
@@ -5134,6 +5273,30 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_PublishEventPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "event":
+		return ec.fieldContext_PublishEventPayload_event(ctx, field)
+	case "duplicate":
+		return ec.fieldContext_PublishEventPayload_duplicate(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PublishEventPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublishEventPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PublishEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "events":
+		return ec.fieldContext_PublishEventsPayload_events(ctx, field)
+	case "duplicates":
+		return ec.fieldContext_PublishEventsPayload_duplicates(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PublishEventsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublishEventsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "webhook":
@@ -5398,6 +5561,8 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 		return ec.fieldContext_UserError_code(ctx, field)
 	case "field":
 		return ec.fieldContext_UserError_field(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_UserError_retryAfterMs(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
 }
@@ -5904,6 +6069,34 @@ func (ec *executionContext) field_Mutation_deleteWorkspace_args(ctx context.Cont
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (DeleteWorkspaceInput, error) {
 			return ec.unmarshalNDeleteWorkspaceInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeleteWorkspaceInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_publishEvent_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PublishEventInput, error) {
+			return ec.unmarshalNPublishEventInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_publishEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PublishEventsInput, error) {
+			return ec.unmarshalNPublishEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -10604,6 +10797,130 @@ func (ec *executionContext) fieldContext_Mutation_cancelTestRun(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_publishEvent(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_publishEvent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PublishEvent(ctx, fc.Args["input"].(PublishEventInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *PublishEventPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *PublishEventPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PublishEventPayload) graphql.Marshaler {
+			return ec.marshalOPublishEventPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_publishEvent(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PublishEventPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_publishEvent_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_publishEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_publishEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PublishEvents(ctx, fc.Args["input"].(PublishEventsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *PublishEventsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *PublishEventsPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PublishEventsPayload) graphql.Marshaler {
+			return ec.marshalOPublishEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_publishEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PublishEventsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_publishEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createEventType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11252,6 +11569,180 @@ func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PublishEventPayload_event(ctx context.Context, field graphql.CollectedField, obj *PublishEventPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventPayload_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Event) graphql.Marshaler {
+			return ec.marshalOEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventPayload_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishEventPayload_duplicate(ctx context.Context, field graphql.CollectedField, obj *PublishEventPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventPayload_duplicate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Duplicate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventPayload_duplicate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PublishEventPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PublishEventPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PublishEventPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishEventsPayload_events(ctx context.Context, field graphql.CollectedField, obj *PublishEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventsPayload_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Events, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.Event) graphql.Marshaler {
+			return ec.marshalOEvent2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventsPayload_events(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishEventsPayload_duplicates(ctx context.Context, field graphql.CollectedField, obj *PublishEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventsPayload_duplicates(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Duplicates, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚕboolᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventsPayload_duplicates(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PublishEventsPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PublishEventsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PublishEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Query_node(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -14378,6 +14869,29 @@ func (ec *executionContext) _UserError_field(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_UserError_field(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UserError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UserError_retryAfterMs(ctx context.Context, field graphql.CollectedField, obj *UserError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserError_retryAfterMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetryAfterMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserError_retryAfterMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UserError", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _VerificationSnippet_language(ctx context.Context, field graphql.CollectedField, obj *VerificationSnippet) (ret graphql.Marshaler) {
@@ -17986,6 +18500,94 @@ func (ec *executionContext) unmarshalInputPreviewDeliveryInput(ctx context.Conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPublishEventInput(ctx context.Context, obj any) (PublishEventInput, error) {
+	var it PublishEventInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"eventName", "data", "uid", "resourceId", "occurredAt"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "eventName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventName = data
+		case "data":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
+			data, err := ec.unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Data = data
+		case "uid":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uid"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UID = graphql.OmittableOf(data)
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
+		case "occurredAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("occurredAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OccurredAt = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPublishEventsInput(ctx context.Context, obj any) (PublishEventsInput, error) {
+	var it PublishEventsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"events"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "events":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("events"))
+			data, err := ec.unmarshalNPublishEventInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Events = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Context, obj any) (ReplaceWebhookInput, error) {
 	var it ReplaceWebhookInput
 	if obj == nil {
@@ -21275,6 +21877,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "publishEvent":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_publishEvent(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "publishEvents":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_publishEvents(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createEventType":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createEventType(ctx, field)
@@ -21389,6 +22005,102 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var publishEventPayloadImplementors = []string{"PublishEventPayload"}
+
+func (ec *executionContext) _PublishEventPayload(ctx context.Context, sel ast.SelectionSet, obj *PublishEventPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, publishEventPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PublishEventPayload")
+		case "event":
+			out.Values[i] = ec._PublishEventPayload_event(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "duplicate":
+			out.Values[i] = ec._PublishEventPayload_duplicate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PublishEventPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var publishEventsPayloadImplementors = []string{"PublishEventsPayload"}
+
+func (ec *executionContext) _PublishEventsPayload(ctx context.Context, sel ast.SelectionSet, obj *PublishEventsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, publishEventsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PublishEventsPayload")
+		case "events":
+			out.Values[i] = ec._PublishEventsPayload_events(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "duplicates":
+			out.Values[i] = ec._PublishEventsPayload_duplicates(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PublishEventsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -23225,6 +23937,11 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 			}
 		case "field":
 			out.Values[i] = ec._UserError_field(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "retryAfterMs":
+			out.Values[i] = ec._UserError_retryAfterMs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -25243,6 +25960,35 @@ func (ec *executionContext) unmarshalNPreviewDeliveryInput2githubᚗcomᚋhookql
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNPublishEventInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx context.Context, v any) (PublishEventInput, error) {
+	res, err := ec.unmarshalInputPublishEventInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPublishEventInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInputᚄ(ctx context.Context, v any) ([]*PublishEventInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*PublishEventInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPublishEventInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNPublishEventInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx context.Context, v any) (*PublishEventInput, error) {
+	res, err := ec.unmarshalInputPublishEventInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPublishEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsInput(ctx context.Context, v any) (PublishEventsInput, error) {
+	res, err := ec.unmarshalInputPublishEventsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx context.Context, v any) (ReplaceWebhookInput, error) {
 	res, err := ec.unmarshalInputReplaceWebhookInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -25955,6 +26701,41 @@ func (ec *executionContext) marshalOBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalOBoolean2ᚕboolᚄ(ctx context.Context, v any) ([]bool, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]bool, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNBoolean2bool(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOBoolean2ᚕboolᚄ(ctx context.Context, sel ast.SelectionSet, v []bool) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNBoolean2bool(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOBoolean2ᚖbool(ctx context.Context, v any) (*bool, error) {
 	if v == nil {
 		return nil, nil
@@ -26134,6 +26915,25 @@ func (ec *executionContext) marshalODeliveryStatus2ᚕgithubᚗcomᚋhookqlᚋho
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDeliveryStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDeliveryStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalOEvent2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Event) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -26374,6 +27174,20 @@ func (ec *executionContext) marshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhoo
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOPublishEventPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventPayload(ctx context.Context, sel ast.SelectionSet, v *PublishEventPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PublishEventPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPublishEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsPayload(ctx context.Context, sel ast.SelectionSet, v *PublishEventsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PublishEventsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *ReplaceWebhookPayload) graphql.Marshaler {

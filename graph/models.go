@@ -409,6 +409,46 @@ type PreviewDeliveryInput struct {
 	Data graphql.Omittable[json.RawMessage] `json:"data,omitempty"`
 }
 
+// An event to publish.
+type PublishEventInput struct {
+	// The name of an event type of the catalogue. Those that begin with `webhook.` are HookQL's own.
+	EventName string `json:"eventName"`
+	// Its data: an object of at most 256 KiB of JSON. It is fixed when it is accepted; every attempt at every webhook sends the same bytes.
+	Data json.RawMessage `json:"data"`
+	// Your own id for it, unique per workspace: 1 to 128 letters, digits, `_`, `-`, `.`; not beginning with `evt_`. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an `IDEMPOTENCY_CONFLICT`.
+	UID graphql.Omittable[*string] `json:"uid,omitempty"`
+	// The resource it concerns: webhooks that are limited to other resources do not get it.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// When it happened. Now when omitted.
+	OccurredAt graphql.Omittable[*time.Time] `json:"occurredAt,omitempty"`
+}
+
+// The outcome of `publishEvent`.
+type PublishEventPayload struct {
+	// The event.
+	Event *webhook.Event `json:"event,omitempty"`
+	// Whether it had been published before under this uid.
+	Duplicate *bool `json:"duplicate,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Events to publish.
+type PublishEventsInput struct {
+	// The events, 1 to 100.
+	Events []*PublishEventInput `json:"events"`
+}
+
+// The outcome of `publishEvents`.
+type PublishEventsPayload struct {
+	// The events, in the order given.
+	Events []*webhook.Event `json:"events,omitempty"`
+	// Which of them had been published before, in the order given.
+	Duplicates []bool `json:"duplicates,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Everything that can be read. All root lookups by id answer `null` for an object that is absent or not yours.
 type Query struct {
 }
@@ -769,6 +809,8 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
+	// When it is worth to try again, for `OVERLOADED`; `null` where nobody knows.
+	RetryAfterMs *int `json:"retryAfterMs,omitempty"`
 }
 
 // A receiver to begin with: a whole HTTP server that answers 204 where the signature fits and 401 otherwise. It uses the
