@@ -64,7 +64,11 @@ func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
 	}
 	keys.SetMaxOpenConns(1)
 	keys.SetMaxIdleConns(0)
-	return &DB{url: url, pool: pool, keys: keys, sealer: sealer{masters: masters}}, nil
+	d := &DB{url: url, pool: pool, keys: keys}
+	for _, master := range masters {
+		d.sealer.masters = append(d.sealer.masters, master.Cipher())
+	}
+	return d, nil
 }
 
 // connect opens a pool and tries it.
