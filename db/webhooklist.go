@@ -139,7 +139,7 @@ func webhookListBy(by webhook.OrderBy) webhookList {
 // keeps.
 func (d *DB) Webhooks(ctx context.Context, workspaceID string, f webhook.Filter, o webhook.Order, p webhook.Page) (webhook.Slice[*webhook.Webhook], error) {
 	s, args := selectWebhooks(workspaceID, f, o, p)
-	var rows []webhookRow
+	rows := make([]webhookRow, 0, p.Limit+1)
 	if err := d.list(ctx, d.pool, s, &rows, args...); err != nil {
 		return webhook.Slice[*webhook.Webhook]{}, err
 	}
