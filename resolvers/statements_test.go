@@ -65,9 +65,10 @@ func TestListTakesAConstantNumberOfStatements(t *testing.T) {
 func TestCountOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	statements := b.must(t, `{ webhooks { nodes { id } } }`, nil, nil)
-	if diff := cmp.Diff([]string{"webhooks.list_newest"}, statements); diff != "" {
-		t.Errorf("statements (-want +got):\n%s", diff)
+	for _, document := range []string{`{ webhooks { nodes { id } } }`, `{ webhookPage { results { id } next } }`} {
+		if diff := cmp.Diff([]string{"webhooks.list_newest"}, b.must(t, document, nil, nil)); diff != "" {
+			t.Errorf("%s: statements (-want +got):\n%s", document, diff)
+		}
 	}
 }
 
