@@ -23,16 +23,17 @@ type Event struct {
 	PublishedAt time.Time
 }
 
-// operational begins the names of the event types that HookQL itself publishes.
-const operational = "webhook."
+// OperationalPrefix begins the names of the event types that HookQL itself
+// publishes.
+const OperationalPrefix = "webhook."
 
 // EventSuspended is the operational event type of a webhook that HookQL
 // suspended.
-const EventSuspended = operational + "suspended"
+const EventSuspended = OperationalPrefix + "suspended"
 
 // Operational says whether a name is reserved for the event types that HookQL
 // publishes. Webhooks get them only where they name them whole.
-func Operational(eventName string) bool { return strings.HasPrefix(eventName, operational) }
+func Operational(eventName string) bool { return strings.HasPrefix(eventName, OperationalPrefix) }
 
 // Wants says whether the webhook is to get an event: it subscribes to the type
 // and is not limited to other resources.
