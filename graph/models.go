@@ -53,6 +53,20 @@ type ArchiveEventTypePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A delivery to stop.
+type CancelDeliveryInput struct {
+	// The delivery's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `cancelDelivery`.
+type CancelDeliveryPayload struct {
+	// The delivery.
+	Delivery *webhook.Delivery `json:"delivery,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A test run to stop.
 type CancelTestRunInput struct {
 	// The test run's id.
@@ -507,6 +521,28 @@ type ReplaceWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Events to deliver to a webhook that missed them.
+type ReplayEventsInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// Published at or after.
+	PublishedAfter time.Time `json:"publishedAfter"`
+	// Published before. Now when omitted.
+	PublishedBefore graphql.Omittable[*time.Time] `json:"publishedBefore,omitempty"`
+	// Only count, change nothing.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The outcome of `replayEvents`.
+type ReplayEventsPayload struct {
+	// How many deliveries were or would be queued, at most 10,000.
+	Count *int `json:"count,omitempty"`
+	// Where there are events that were not looked at: the `publishedAfter` to ask again with.
+	ContinueAfter *time.Time `json:"continueAfter,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // An archived event type to restore.
 type RestoreEventTypeInput struct {
 	// The name.
@@ -517,6 +553,44 @@ type RestoreEventTypeInput struct {
 type RestoreEventTypePayload struct {
 	// The event type.
 	EventType *webhook.EventType `json:"eventType,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Deliveries to send again.
+type RetryDeliveriesInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// In which of these states: `FAILED`, `CANCELED` and `SUCCEEDED` can be.
+	Status graphql.Omittable[[]webhook.DeliveryStatus] `json:"status,omitempty"`
+	// Queued at or after.
+	CreatedAfter time.Time `json:"createdAfter"`
+	// Queued before. Now when omitted.
+	CreatedBefore graphql.Omittable[*time.Time] `json:"createdBefore,omitempty"`
+	// Only count, change nothing.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The outcome of `retryDeliveries`.
+type RetryDeliveriesPayload struct {
+	// How many deliveries were or would be queued, at most 10,000.
+	Count *int `json:"count,omitempty"`
+	// Where there are more: the `createdAfter` to ask again with.
+	ContinueAfter *time.Time `json:"continueAfter,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A delivery to send now.
+type RetryDeliveryInput struct {
+	// The delivery's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `retryDelivery`.
+type RetryDeliveryPayload struct {
+	// The delivery, due now.
+	Delivery *webhook.Delivery `json:"delivery,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }

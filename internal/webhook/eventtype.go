@@ -52,13 +52,13 @@ const (
 	MaxCatalogueJSON = 8 << 20
 )
 
-// reservedPrefix begins the names of the types that HookQL publishes itself.
-const reservedPrefix = "webhook."
+// ReservedPrefix begins the names of the types that HookQL publishes itself.
+const ReservedPrefix = "webhook."
 
 // Reserved says whether an event type's name is one of HookQL's own, which
 // nobody else adds, changes or publishes, and which webhooks get only where they
 // name it whole.
-func Reserved(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
+func Reserved(name string) bool { return strings.HasPrefix(name, ReservedPrefix) }
 
 // Validate finds every mistake in t, but for a name that is taken and for what
 // its schema says.
@@ -66,7 +66,7 @@ func (t *EventType) Validate() Errors {
 	errs := tagErrors(t)
 	if Reserved(t.Name) {
 		errs = append(errs, NewError(Invalid,
-			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", reservedPrefix), "name"))
+			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", ReservedPrefix), "name"))
 	}
 	errs = append(errs, sizeMistake(t.Schema, "schema")...)
 	return append(errs, sizeMistake(t.Example, "example")...)
