@@ -31,7 +31,7 @@ fuzz: ## try each fuzz target for FUZZTIME (default 3s)
 
 bench: ## print the figures of the docs; BENCH picks some by name
 	@sh db/embedded/install.sh
-	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-3s} . ./delivery ./internal/... ./db/embedded
+	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-3s} . ./db ./db/embedded ./delivery ./internal/...
 
 generate: ## make graph/ from schema.graphqls, and the generated docs
 	$(GO) generate ./graph

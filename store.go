@@ -149,14 +149,16 @@ func prepare(ctx context.Context, c config.Config, store *db.DB) (s setup, err e
 	if s.workspaceID, err = store.EnsureWorkspace(ctx, defaultWorkspace); err != nil {
 		return s, err
 	}
+	types := webhook.OwnEventTypes()
 	if c.Dev {
-		types, err := webhook.SampleEventTypes()
+		sample, err := webhook.SampleEventTypes()
 		if err != nil {
 			return s, err
 		}
-		if err := store.EnsureEventTypes(ctx, types); err != nil {
-			return s, err
-		}
+		types = append(types, sample...)
+	}
+	if err := store.EnsureEventTypes(ctx, types); err != nil {
+		return s, err
 	}
 	if c.OperatorKey == "" && !c.Dev {
 		s.newKey, err = firstKey(ctx, store)

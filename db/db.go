@@ -92,7 +92,11 @@ func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
 		return nil, errors.Join(err, pool.Close(), keys.Close())
 	}
 	queue.SetMaxOpenConns(queueConnections)
-	return &DB{url: url, pool: pool, keys: keys, queue: queue, sealer: sealer{masters: masters}}, nil
+	d := &DB{url: url, pool: pool, keys: keys, queue: queue}
+	for _, master := range masters {
+		d.sealer.masters = append(d.sealer.masters, master.Cipher())
+	}
+	return d, nil
 }
 
 // connect opens a pool and tries it.

@@ -27,12 +27,12 @@ var ErrMasterKey = errors.New("the master key is not the one that the secrets of
 
 // sealer holds the data keys. The first use reads them, and makes the first.
 type sealer struct {
-	masters []seal.Key // the first seals data keys, all open them
+	masters []seal.Cipher // the first seals data keys, all open them
 
 	mu     sync.Mutex
-	keys   map[string]seal.Key // by id; guarded by mu
-	newest string              // guarded by mu
-	looked time.Time           // guarded by mu
+	keys   map[string]seal.Cipher // by id; guarded by mu
+	newest string                 // guarded by mu
+	looked time.Time              // guarded by mu
 }
 
 type sealingKeyRow struct {
@@ -44,31 +44,31 @@ var listSealingKeys = newStatement("sealing_keys.list", `
 SELECT id, sealed FROM sealing_keys ORDER BY id`)
 
 // currentKey is the key that seals, with its id.
-func (d *DB) currentKey(ctx context.Context) (string, seal.Key, error) {
+func (d *DB) currentKey(ctx context.Context) (string, seal.Cipher, error) {
 	d.sealer.mu.Lock()
 	defer d.sealer.mu.Unlock()
 	if d.sealer.newest == "" || time.Since(d.sealer.looked) > lookEvery {
 		if err := d.readSealingKeys(ctx); err != nil {
-			return "", seal.Key{}, err
+			return "", seal.Cipher{}, err
 		}
 	}
 	if d.sealer.newest == "" {
 		if err := d.makeFirstSealingKey(ctx); err != nil {
-			return "", seal.Key{}, err
+			return "", seal.Cipher{}, err
 		}
 	}
 	return d.sealer.newest, d.sealer.keys[d.sealer.newest], nil
 }
 
 // keyByID is a key that sealed something, maybe in another process just now.
-func (d *DB) keyByID(ctx context.Context, id string) (seal.Key, error) {
+func (d *DB) keyByID(ctx context.Context, id string) (seal.Cipher, error) {
 	d.sealer.mu.Lock()
 	defer d.sealer.mu.Unlock()
 	if key, ok := d.sealer.keys[id]; ok {
 		return key, nil
 	}
 	if err := d.readSealingKeys(ctx); err != nil {
-		return seal.Key{}, err
+		return seal.Cipher{}, err
 	}
 	key, ok := d.sealer.keys[id]
 	if !ok {
@@ -83,13 +83,13 @@ func (d *DB) readSealingKeys(ctx context.Context) error {
 	if err := d.keys.SelectContext(ctx, &rows, listSealingKeys.text); err != nil {
 		return fmt.Errorf("%s: %w", listSealingKeys.name, err)
 	}
-	keys := make(map[string]seal.Key, len(rows))
+	keys := make(map[string]seal.Cipher, len(rows))
 	for _, r := range rows {
 		key, err := d.sealer.unwrap(r)
 		if err != nil {
 			return err
 		}
-		keys[r.ID] = key
+		keys[r.ID] = key.Cipher()
 		d.sealer.newest = r.ID
 	}
 	d.sealer.keys, d.sealer.looked = keys, time.Now()

@@ -95,9 +95,15 @@ func (d *DB) webhookOf(ctx context.Context, r webhookRow) (*webhook.Webhook, err
 	}, nil
 }
 
+// noHeaders is how most webhooks keep their headers.
+const noHeaders = "[]"
+
 // unsealHeaders reads headers, which are a JSON array, or one sealed in a
 // string.
 func (d *DB) unsealHeaders(ctx context.Context, r webhookRow) (list headers, err error) {
+	if string(r.Headers) == noHeaders {
+		return headers{}, nil
+	}
 	text := string(r.Headers)
 	var sealed string
 	if json.Unmarshal(r.Headers, &sealed) == nil {
@@ -112,7 +118,7 @@ func (d *DB) unsealHeaders(ctx context.Context, r webhookRow) (list headers, err
 // sealHeaders is what unsealHeaders reads.
 func (d *DB) sealHeaders(ctx context.Context, w *webhook.Webhook) ([]byte, error) {
 	if len(w.Headers) == 0 {
-		return []byte("[]"), nil
+		return []byte(noHeaders), nil
 	}
 	plain, err := json.Marshal(w.Headers)
 	if err != nil {
@@ -347,11 +353,15 @@ WHERE workspace_id = $1
 	AND id = $2`)
 
 // DeleteWebhook deletes a webhook that is found by its id or uid, else
-// webhook.NotFound, unless check has something against it.
+// webhook.NotFound, unless check has something against it. Its open deliveries
+// are canceled.
 func (d *DB) DeleteWebhook(ctx context.Context, workspaceID, idOrUID string, check func(*webhook.Webhook) error) (id string, err error) {
 	err = d.onLocked(ctx, workspaceID, idOrUID, func(tx *sqlx.Tx, w *webhook.Webhook) error {
 		id = w.ID
 		if err := check(w); err != nil {
+			return err
+		}
+		if _, err := d.exec(ctx, tx, cancelDeliveriesOfWebhook, workspaceID, w.ID); err != nil {
 			return err
 		}
 		_, err := d.exec(ctx, tx, deleteWebhook, workspaceID, w.ID)

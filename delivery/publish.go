@@ -60,6 +60,9 @@ func (e *Engine) Publish(ctx context.Context, p webhook.Publication) error {
 
 // enqueue lets a publication be written, and does not wait for it.
 func (e *Engine) enqueue(p webhook.Publication) (*publishRequest, error) {
+	if e.Queue == nil {
+		return nil, errors.New("this engine keeps no events")
+	}
 	e.setUp()
 	n := int64(len(p))
 	if e.publisher.closed.Load() {

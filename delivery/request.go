@@ -143,11 +143,20 @@ func quote(s string) []byte {
 // maxData is the largest data of one event, in bytes of its JSON.
 const maxData = 256 << 10
 
+// CheckSize says whether data are too large to be sent, or nil. The error has no
+// field.
+func CheckSize(data json.RawMessage) *webhook.Error {
+	if len(data) <= maxData {
+		return nil
+	}
+	return webhook.NewError(webhook.TooLong, fmt.Sprintf("The data has %d bytes of JSON, at most 256 KiB are sent. Send less, such as an id by which the receiver fetches the rest.", len(data)))
+}
+
 // CheckData says whether w can be sent the data: what is too large, or what GET
 // cannot carry in a query, is a *webhook.Error without a field.
 func CheckData(w *webhook.Webhook, data json.RawMessage) error {
-	if len(data) > maxData {
-		return webhook.NewError(webhook.TooLong, fmt.Sprintf("The data has %d bytes of JSON, at most 256 KiB are sent. Send less, such as an id by which the receiver fetches the rest.", len(data)))
+	if mistake := CheckSize(data); mistake != nil {
+		return mistake
 	}
 	if w.Method != webhook.MethodGet {
 		return nil

@@ -79,6 +79,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CancelDeliveryPayload struct {
+		Delivery   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CancelTestRunPayload struct {
 		TestRun    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -265,6 +270,7 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		ArchiveEventType    func(childComplexity int, input ArchiveEventTypeInput) int
+		CancelDelivery      func(childComplexity int, input CancelDeliveryInput) int
 		CancelTestRun       func(childComplexity int, input CancelTestRunInput) int
 		CreateAPIKey        func(childComplexity int, input CreateAPIKeyInput) int
 		CreateEventType     func(childComplexity int, input CreateEventTypeInput) int
@@ -272,8 +278,13 @@ type ComplexityRoot struct {
 		CreateWorkspace     func(childComplexity int, input CreateWorkspaceInput) int
 		DeleteWebhook       func(childComplexity int, input DeleteWebhookInput) int
 		DeleteWorkspace     func(childComplexity int, input DeleteWorkspaceInput) int
+		PublishEvent        func(childComplexity int, input PublishEventInput) int
+		PublishEvents       func(childComplexity int, input PublishEventsInput) int
 		ReplaceWebhook      func(childComplexity int, input ReplaceWebhookInput) int
+		ReplayEvents        func(childComplexity int, input ReplayEventsInput) int
 		RestoreEventType    func(childComplexity int, input RestoreEventTypeInput) int
+		RetryDeliveries     func(childComplexity int, input RetryDeliveriesInput) int
+		RetryDelivery       func(childComplexity int, input RetryDeliveryInput) int
 		RevokeAPIKey        func(childComplexity int, input RevokeAPIKeyInput) int
 		RotateWebhookSecret func(childComplexity int, input RotateWebhookSecretInput) int
 		TestWebhook         func(childComplexity int, input TestWebhookInput) int
@@ -287,6 +298,18 @@ type ComplexityRoot struct {
 		HasNextPage     func(childComplexity int) int
 		HasPreviousPage func(childComplexity int) int
 		StartCursor     func(childComplexity int) int
+	}
+
+	PublishEventPayload struct {
+		Duplicate  func(childComplexity int) int
+		Event      func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	PublishEventsPayload struct {
+		Duplicates func(childComplexity int) int
+		Events     func(childComplexity int) int
+		UserErrors func(childComplexity int) int
 	}
 
 	Query struct {
@@ -316,8 +339,25 @@ type ComplexityRoot struct {
 		Webhook    func(childComplexity int) int
 	}
 
+	ReplayEventsPayload struct {
+		ContinueAfter func(childComplexity int) int
+		Count         func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
 	RestoreEventTypePayload struct {
 		EventType  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RetryDeliveriesPayload struct {
+		ContinueAfter func(childComplexity int) int
+		Count         func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	RetryDeliveryPayload struct {
+		Delivery   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -443,9 +483,10 @@ type ComplexityRoot struct {
 	}
 
 	UserError struct {
-		Code    func(childComplexity int) int
-		Field   func(childComplexity int) int
-		Message func(childComplexity int) int
+		Code         func(childComplexity int) int
+		Field        func(childComplexity int) int
+		Message      func(childComplexity int) int
+		RetryAfterMs func(childComplexity int) int
 	}
 
 	VerificationSnippet struct {
@@ -588,6 +629,12 @@ type MutationResolver interface {
 	DeleteWebhook(ctx context.Context, input DeleteWebhookInput) (*DeleteWebhookPayload, error)
 	TestWebhook(ctx context.Context, input TestWebhookInput) (*TestWebhookPayload, error)
 	CancelTestRun(ctx context.Context, input CancelTestRunInput) (*CancelTestRunPayload, error)
+	PublishEvent(ctx context.Context, input PublishEventInput) (*PublishEventPayload, error)
+	PublishEvents(ctx context.Context, input PublishEventsInput) (*PublishEventsPayload, error)
+	RetryDelivery(ctx context.Context, input RetryDeliveryInput) (*RetryDeliveryPayload, error)
+	RetryDeliveries(ctx context.Context, input RetryDeliveriesInput) (*RetryDeliveriesPayload, error)
+	ReplayEvents(ctx context.Context, input ReplayEventsInput) (*ReplayEventsPayload, error)
+	CancelDelivery(ctx context.Context, input CancelDeliveryInput) (*CancelDeliveryPayload, error)
 	CreateEventType(ctx context.Context, input CreateEventTypeInput) (*CreateEventTypePayload, error)
 	UpdateEventType(ctx context.Context, input UpdateEventTypeInput) (*UpdateEventTypePayload, error)
 	ArchiveEventType(ctx context.Context, input ArchiveEventTypeInput) (*ArchiveEventTypePayload, error)
@@ -776,6 +823,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveEventTypePayload.UserErrors(childComplexity), true
+
+	case "CancelDeliveryPayload.delivery":
+		if e.ComplexityRoot.CancelDeliveryPayload.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelDeliveryPayload.Delivery(childComplexity), true
+	case "CancelDeliveryPayload.userErrors":
+		if e.ComplexityRoot.CancelDeliveryPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelDeliveryPayload.UserErrors(childComplexity), true
 
 	case "CancelTestRunPayload.testRun":
 		if e.ComplexityRoot.CancelTestRunPayload.TestRun == nil {
@@ -1494,6 +1554,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveEventType(childComplexity, args["input"].(ArchiveEventTypeInput)), true
+	case "Mutation.cancelDelivery":
+		if e.ComplexityRoot.Mutation.CancelDelivery == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelDelivery_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelDelivery(childComplexity, args["input"].(CancelDeliveryInput)), true
 	case "Mutation.cancelTestRun":
 		if e.ComplexityRoot.Mutation.CancelTestRun == nil {
 			break
@@ -1571,6 +1642,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.DeleteWorkspace(childComplexity, args["input"].(DeleteWorkspaceInput)), true
+	case "Mutation.publishEvent":
+		if e.ComplexityRoot.Mutation.PublishEvent == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_publishEvent_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PublishEvent(childComplexity, args["input"].(PublishEventInput)), true
+	case "Mutation.publishEvents":
+		if e.ComplexityRoot.Mutation.PublishEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_publishEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.PublishEvents(childComplexity, args["input"].(PublishEventsInput)), true
 	case "Mutation.replaceWebhook":
 		if e.ComplexityRoot.Mutation.ReplaceWebhook == nil {
 			break
@@ -1582,6 +1675,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReplaceWebhook(childComplexity, args["input"].(ReplaceWebhookInput)), true
+	case "Mutation.replayEvents":
+		if e.ComplexityRoot.Mutation.ReplayEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replayEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplayEvents(childComplexity, args["input"].(ReplayEventsInput)), true
 	case "Mutation.restoreEventType":
 		if e.ComplexityRoot.Mutation.RestoreEventType == nil {
 			break
@@ -1593,6 +1697,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RestoreEventType(childComplexity, args["input"].(RestoreEventTypeInput)), true
+	case "Mutation.retryDeliveries":
+		if e.ComplexityRoot.Mutation.RetryDeliveries == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryDeliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryDeliveries(childComplexity, args["input"].(RetryDeliveriesInput)), true
+	case "Mutation.retryDelivery":
+		if e.ComplexityRoot.Mutation.RetryDelivery == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryDelivery_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryDelivery(childComplexity, args["input"].(RetryDeliveryInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -1684,6 +1810,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
+	case "PublishEventPayload.duplicate":
+		if e.ComplexityRoot.PublishEventPayload.Duplicate == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventPayload.Duplicate(childComplexity), true
+	case "PublishEventPayload.event":
+		if e.ComplexityRoot.PublishEventPayload.Event == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventPayload.Event(childComplexity), true
+	case "PublishEventPayload.userErrors":
+		if e.ComplexityRoot.PublishEventPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventPayload.UserErrors(childComplexity), true
+
+	case "PublishEventsPayload.duplicates":
+		if e.ComplexityRoot.PublishEventsPayload.Duplicates == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventsPayload.Duplicates(childComplexity), true
+	case "PublishEventsPayload.events":
+		if e.ComplexityRoot.PublishEventsPayload.Events == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventsPayload.Events(childComplexity), true
+	case "PublishEventsPayload.userErrors":
+		if e.ComplexityRoot.PublishEventsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PublishEventsPayload.UserErrors(childComplexity), true
 
 	case "Query.deliveries":
 		if e.ComplexityRoot.Query.Deliveries == nil {
@@ -1894,6 +2058,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReplaceWebhookPayload.Webhook(childComplexity), true
 
+	case "ReplayEventsPayload.continueAfter":
+		if e.ComplexityRoot.ReplayEventsPayload.ContinueAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayEventsPayload.ContinueAfter(childComplexity), true
+	case "ReplayEventsPayload.count":
+		if e.ComplexityRoot.ReplayEventsPayload.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayEventsPayload.Count(childComplexity), true
+	case "ReplayEventsPayload.userErrors":
+		if e.ComplexityRoot.ReplayEventsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayEventsPayload.UserErrors(childComplexity), true
+
 	case "RestoreEventTypePayload.eventType":
 		if e.ComplexityRoot.RestoreEventTypePayload.EventType == nil {
 			break
@@ -1906,6 +2089,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RestoreEventTypePayload.UserErrors(childComplexity), true
+
+	case "RetryDeliveriesPayload.continueAfter":
+		if e.ComplexityRoot.RetryDeliveriesPayload.ContinueAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveriesPayload.ContinueAfter(childComplexity), true
+	case "RetryDeliveriesPayload.count":
+		if e.ComplexityRoot.RetryDeliveriesPayload.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveriesPayload.Count(childComplexity), true
+	case "RetryDeliveriesPayload.userErrors":
+		if e.ComplexityRoot.RetryDeliveriesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveriesPayload.UserErrors(childComplexity), true
+
+	case "RetryDeliveryPayload.delivery":
+		if e.ComplexityRoot.RetryDeliveryPayload.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveryPayload.Delivery(childComplexity), true
+	case "RetryDeliveryPayload.userErrors":
+		if e.ComplexityRoot.RetryDeliveryPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveryPayload.UserErrors(childComplexity), true
 
 	case "RetryPolicy.backoffFactor":
 		if e.ComplexityRoot.RetryPolicy.BackoffFactor == nil {
@@ -2377,6 +2592,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.UserError.Message(childComplexity), true
+	case "UserError.retryAfterMs":
+		if e.ComplexityRoot.UserError.RetryAfterMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.UserError.RetryAfterMs(childComplexity), true
 
 	case "VerificationSnippet.code":
 		if e.ComplexityRoot.VerificationSnippet.Code == nil {
@@ -2816,6 +3037,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputArchiveEventTypeInput,
+		ec.unmarshalInputCancelDeliveryInput,
 		ec.unmarshalInputCancelTestRunInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateEventTypeInput,
@@ -2827,8 +3049,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputEventFilter,
 		ec.unmarshalInputHttpHeaderInput,
 		ec.unmarshalInputPreviewDeliveryInput,
+		ec.unmarshalInputPublishEventInput,
+		ec.unmarshalInputPublishEventsInput,
 		ec.unmarshalInputReplaceWebhookInput,
+		ec.unmarshalInputReplayEventsInput,
 		ec.unmarshalInputRestoreEventTypeInput,
+		ec.unmarshalInputRetryDeliveriesInput,
+		ec.unmarshalInputRetryDeliveryInput,
 		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputRevokeApiKeyInput,
 		ec.unmarshalInputRotateWebhookSecretInput,
@@ -3156,7 +3383,7 @@ type Mutation {
     input: RotateWebhookSecretInput!
   ): RotateWebhookSecretPayload @hasScope(scope: WEBHOOKS_WRITE)
 
-  """Deletes a webhook. Its test runs stay readable by their ids."""
+  """Deletes a webhook. Open deliveries to it are canceled; its deliveries and test runs stay readable."""
   deleteWebhook(
     """Which webhook."""
     input: DeleteWebhookInput!
@@ -3179,6 +3406,52 @@ type Mutation {
     """Which run."""
     input: CancelTestRunInput!
   ): CancelTestRunPayload @hasScope(scope: WEBHOOKS_TEST)
+
+  """Publishes one event: it is delivered to every active webhook that subscribes to its type. Once this answers, the event is durable. Where ` + "`" + `OVERLOADED` + "`" + ` says that it is not known whether it was kept, publish it again under the same ` + "`" + `uid` + "`" + `."""
+  publishEvent(
+    """The event."""
+    input: PublishEventInput!
+  ): PublishEventPayload @hasScope(scope: EVENTS_WRITE)
+
+  """Publishes up to 100 events at once, all or none, with data of up to 1 MiB together."""
+  publishEvents(
+    """The events."""
+    input: PublishEventsInput!
+  ): PublishEventsPayload @hasScope(scope: EVENTS_WRITE)
+
+  """
+  Sends one delivery now: a finished one again, with its retry policy from the beginning, or one that waits. Its webhook
+  must be ` + "`" + `ACTIVE` + "`" + `.
+  """
+  retryDelivery(
+    """Which delivery."""
+    input: RetryDeliveryInput!
+  ): RetryDeliveryPayload @hasScope(scope: EVENTS_WRITE)
+
+  """
+  Sends finished deliveries to a webhook again, such as all that failed in an outage, the oldest first. Takes at most 10,000
+  at a time; ` + "`" + `continueAfter` + "`" + ` says where to go on.
+  """
+  retryDeliveries(
+    """Which deliveries."""
+    input: RetryDeliveriesInput!
+  ): RetryDeliveriesPayload @hasScope(scope: EVENTS_WRITE)
+
+  """
+  Delivers to a webhook what it missed: every event that it subscribes to now and that was never to be delivered to it, the
+  oldest first. Looks at no more than 50,000 events and delivers at most 10,000 at a time; ` + "`" + `continueAfter` + "`" + ` says where to go
+  on.
+  """
+  replayEvents(
+    """Which webhook, since when."""
+    input: ReplayEventsInput!
+  ): ReplayEventsPayload @hasScope(scope: EVENTS_WRITE)
+
+  """Stops a delivery that is not finished. A request that is under way is not called back, but its outcome changes nothing."""
+  cancelDelivery(
+    """Which delivery."""
+    input: CancelDeliveryInput!
+  ): CancelDeliveryPayload @hasScope(scope: EVENTS_WRITE)
 
   """Adds an event type to the catalogue. For operators."""
   createEventType(
@@ -3216,7 +3489,7 @@ type Mutation {
     input: UpdateWorkspaceInput!
   ): UpdateWorkspacePayload @hasScope(scope: WORKSPACES_WRITE)
 
-  """Closes a workspace and deletes what it holds: webhooks, test runs and keys. For operators."""
+  """Closes a workspace and deletes what it holds: webhooks, events, deliveries, test runs and keys. For operators."""
   deleteWorkspace(
     """Which workspace."""
     input: DeleteWorkspaceInput!
@@ -3283,6 +3556,8 @@ type UserError {
   code: UserErrorCode!
   """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `["input"]` + "`" + ` when no one field is to blame."""
   field: [String!]
+  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
+  retryAfterMs: Int
 }
 
 """What is wrong with an input. New values may be added: treat an unknown one as ` + "`" + `INVALID` + "`" + `."""
@@ -3317,7 +3592,7 @@ enum UserErrorCode {
   CONFLICT
   """A limit of the workspace is reached."""
   LIMIT_REACHED
-  """The service takes no more just now; nothing was accepted."""
+  """The service takes no more just now, or cannot say whether it took this; ` + "`" + `message` + "`" + ` says which, and ` + "`" + `retryAfterMs` + "`" + ` when to try again."""
   OVERLOADED
 }
 
@@ -4667,6 +4942,46 @@ type DeliveryAttemptEdge {
   node: DeliveryAttempt!
 }
 
+"""An event to publish."""
+input PublishEventInput {
+  """The name of an event type of the catalogue. Those that begin with ` + "`" + `webhook.` + "`" + ` are HookQL's own."""
+  eventName: String!
+  """Its data: an object of at most 256 KiB of JSON. It is fixed when it is accepted; every attempt at every webhook sends the same bytes."""
+  data: JSON!
+  """Your own id for it, unique per workspace: 1 to 128 letters, digits, ` + "`" + `_` + "`" + `, ` + "`" + `-` + "`" + `, ` + "`" + `.` + "`" + `; not beginning with ` + "`" + `evt_` + "`" + `. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an ` + "`" + `IDEMPOTENCY_CONFLICT` + "`" + `."""
+  uid: String
+  """The resource it concerns: webhooks that are limited to other resources do not get it."""
+  resourceId: String
+  """When it happened. Now when omitted."""
+  occurredAt: DateTime
+}
+
+"""The outcome of ` + "`" + `publishEvent` + "`" + `."""
+type PublishEventPayload {
+  """The event."""
+  event: Event
+  """Whether it had been published before under this uid."""
+  duplicate: Boolean
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""Events to publish."""
+input PublishEventsInput {
+  """The events, 1 to 100."""
+  events: [PublishEventInput!]!
+}
+
+"""The outcome of ` + "`" + `publishEvents` + "`" + `."""
+type PublishEventsPayload {
+  """The events, in the order given."""
+  events: [Event!]
+  """Which of them had been published before, in the order given."""
+  duplicates: [Boolean!]
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
 """
 How deliveries went over a time. It is counted by whole hours of the clock: a time begins with one, up to an hour further
 back than its name says.
@@ -4697,6 +5012,80 @@ enum StatsWindow {
   LAST_24_HOURS
   """The last seven days."""
   LAST_7_DAYS
+}
+
+"""A delivery to send now."""
+input RetryDeliveryInput {
+  """The delivery's id."""
+  id: ID!
+}
+
+"""The outcome of ` + "`" + `retryDelivery` + "`" + `."""
+type RetryDeliveryPayload {
+  """The delivery, due now."""
+  delivery: Delivery
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""Deliveries to send again."""
+input RetryDeliveriesInput {
+  """The webhook's id or uid."""
+  webhookId: ID!
+  """In which of these states: ` + "`" + `FAILED` + "`" + `, ` + "`" + `CANCELED` + "`" + ` and ` + "`" + `SUCCEEDED` + "`" + ` can be."""
+  status: [DeliveryStatus!] = [FAILED]
+  """Queued at or after."""
+  createdAfter: DateTime!
+  """Queued before. Now when omitted."""
+  createdBefore: DateTime
+  """Only count, change nothing."""
+  dryRun: Boolean = false
+}
+
+"""The outcome of ` + "`" + `retryDeliveries` + "`" + `."""
+type RetryDeliveriesPayload {
+  """How many deliveries were or would be queued, at most 10,000."""
+  count: Int
+  """Where there are more: the ` + "`" + `createdAfter` + "`" + ` to ask again with."""
+  continueAfter: DateTime
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""Events to deliver to a webhook that missed them."""
+input ReplayEventsInput {
+  """The webhook's id or uid."""
+  webhookId: ID!
+  """Published at or after."""
+  publishedAfter: DateTime!
+  """Published before. Now when omitted."""
+  publishedBefore: DateTime
+  """Only count, change nothing."""
+  dryRun: Boolean = false
+}
+
+"""The outcome of ` + "`" + `replayEvents` + "`" + `."""
+type ReplayEventsPayload {
+  """How many deliveries were or would be queued, at most 10,000."""
+  count: Int
+  """Where there are events that were not looked at: the ` + "`" + `publishedAfter` + "`" + ` to ask again with."""
+  continueAfter: DateTime
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""A delivery to stop."""
+input CancelDeliveryInput {
+  """The delivery's id."""
+  id: ID!
+}
+
+"""The outcome of ` + "`" + `cancelDelivery` + "`" + `."""
+type CancelDeliveryPayload {
+  """The delivery."""
+  delivery: Delivery
+  """What to mend."""
+  userErrors: [UserError!]!
 }
 
 # ---------------------------------------------------------------- help for receivers
@@ -4821,6 +5210,16 @@ func (ec *executionContext) childFields_ArchiveEventTypePayload(ctx context.Cont
 		return ec.fieldContext_ArchiveEventTypePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveEventTypePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelDeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_CancelDeliveryPayload_delivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelDeliveryPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelDeliveryPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CancelTestRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5205,6 +5604,30 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
 }
 
+func (ec *executionContext) childFields_PublishEventPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "event":
+		return ec.fieldContext_PublishEventPayload_event(ctx, field)
+	case "duplicate":
+		return ec.fieldContext_PublishEventPayload_duplicate(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PublishEventPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublishEventPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PublishEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "events":
+		return ec.fieldContext_PublishEventsPayload_events(ctx, field)
+	case "duplicates":
+		return ec.fieldContext_PublishEventsPayload_duplicates(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PublishEventsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PublishEventsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "webhook":
@@ -5219,6 +5642,18 @@ func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ReplaceWebhookPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReplayEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_ReplayEventsPayload_count(ctx, field)
+	case "continueAfter":
+		return ec.fieldContext_ReplayEventsPayload_continueAfter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplayEventsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayEventsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RestoreEventTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "eventType":
@@ -5227,6 +5662,28 @@ func (ec *executionContext) childFields_RestoreEventTypePayload(ctx context.Cont
 		return ec.fieldContext_RestoreEventTypePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RestoreEventTypePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryDeliveriesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_RetryDeliveriesPayload_count(ctx, field)
+	case "continueAfter":
+		return ec.fieldContext_RetryDeliveriesPayload_continueAfter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryDeliveriesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryDeliveriesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryDeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_RetryDeliveryPayload_delivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryDeliveryPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryDeliveryPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5469,6 +5926,8 @@ func (ec *executionContext) childFields_UserError(ctx context.Context, field gra
 		return ec.fieldContext_UserError_code(ctx, field)
 	case "field":
 		return ec.fieldContext_UserError_field(ctx, field)
+	case "retryAfterMs":
+		return ec.fieldContext_UserError_retryAfterMs(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UserError", field.Name)
 }
@@ -5885,6 +6344,20 @@ func (ec *executionContext) field_Mutation_archiveEventType_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_cancelDelivery_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CancelDeliveryInput, error) {
+			return ec.unmarshalNCancelDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_cancelTestRun_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5983,6 +6456,34 @@ func (ec *executionContext) field_Mutation_deleteWorkspace_args(ctx context.Cont
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_publishEvent_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PublishEventInput, error) {
+			return ec.unmarshalNPublishEventInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_publishEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (PublishEventsInput, error) {
+			return ec.unmarshalNPublishEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5997,12 +6498,54 @@ func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_replayEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReplayEventsInput, error) {
+			return ec.unmarshalNReplayEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_restoreEventType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RestoreEventTypeInput, error) {
 			return ec.unmarshalNRestoreEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryDeliveries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RetryDeliveriesInput, error) {
+			return ec.unmarshalNRetryDeliveriesInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryDelivery_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RetryDeliveryInput, error) {
+			return ec.unmarshalNRetryDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7227,6 +7770,70 @@ func (ec *executionContext) _ArchiveEventTypePayload_userErrors(ctx context.Cont
 func (ec *executionContext) fieldContext_ArchiveEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ArchiveEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelDeliveryPayload_delivery(ctx context.Context, field graphql.CollectedField, obj *CancelDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelDeliveryPayload_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Delivery) graphql.Marshaler {
+			return ec.marshalODelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelDeliveryPayload_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelDeliveryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelDeliveryPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CancelDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelDeliveryPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelDeliveryPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelDeliveryPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -10703,6 +11310,378 @@ func (ec *executionContext) fieldContext_Mutation_cancelTestRun(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_publishEvent(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_publishEvent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PublishEvent(ctx, fc.Args["input"].(PublishEventInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *PublishEventPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *PublishEventPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PublishEventPayload) graphql.Marshaler {
+			return ec.marshalOPublishEventPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_publishEvent(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PublishEventPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_publishEvent_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_publishEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_publishEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PublishEvents(ctx, fc.Args["input"].(PublishEventsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *PublishEventsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *PublishEventsPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *PublishEventsPayload) graphql.Marshaler {
+			return ec.marshalOPublishEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_publishEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PublishEventsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_publishEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryDelivery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryDelivery(ctx, fc.Args["input"].(RetryDeliveryInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *RetryDeliveryPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *RetryDeliveryPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RetryDeliveryPayload) graphql.Marshaler {
+			return ec.marshalORetryDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryDelivery(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryDeliveryPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryDeliveries(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryDeliveries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryDeliveries(ctx, fc.Args["input"].(RetryDeliveriesInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *RetryDeliveriesPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *RetryDeliveriesPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RetryDeliveriesPayload) graphql.Marshaler {
+			return ec.marshalORetryDeliveriesPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryDeliveries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryDeliveriesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_replayEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replayEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplayEvents(ctx, fc.Args["input"].(ReplayEventsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *ReplayEventsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *ReplayEventsPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ReplayEventsPayload) graphql.Marshaler {
+			return ec.marshalOReplayEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replayEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplayEventsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replayEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelDelivery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelDelivery(ctx, fc.Args["input"].(CancelDeliveryInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *CancelDeliveryPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *CancelDeliveryPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CancelDeliveryPayload) graphql.Marshaler {
+			return ec.marshalOCancelDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelDelivery(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelDeliveryPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createEventType(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11351,6 +12330,180 @@ func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _PublishEventPayload_event(ctx context.Context, field graphql.CollectedField, obj *PublishEventPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventPayload_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Event) graphql.Marshaler {
+			return ec.marshalOEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventPayload_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishEventPayload_duplicate(ctx context.Context, field graphql.CollectedField, obj *PublishEventPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventPayload_duplicate(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Duplicate, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventPayload_duplicate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PublishEventPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PublishEventPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PublishEventPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishEventsPayload_events(ctx context.Context, field graphql.CollectedField, obj *PublishEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventsPayload_events(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Events, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.Event) graphql.Marshaler {
+			return ec.marshalOEvent2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventsPayload_events(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PublishEventsPayload_duplicates(ctx context.Context, field graphql.CollectedField, obj *PublishEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventsPayload_duplicates(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Duplicates, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚕboolᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventsPayload_duplicates(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PublishEventsPayload", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _PublishEventsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *PublishEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PublishEventsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PublishEventsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PublishEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Query_node(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
@@ -12473,6 +13626,84 @@ func (ec *executionContext) fieldContext_ReplaceWebhookPayload_userErrors(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _ReplayEventsPayload_count(ctx context.Context, field graphql.CollectedField, obj *ReplayEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayEventsPayload_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayEventsPayload_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplayEventsPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReplayEventsPayload_continueAfter(ctx context.Context, field graphql.CollectedField, obj *ReplayEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayEventsPayload_continueAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ContinueAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayEventsPayload_continueAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplayEventsPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ReplayEventsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ReplayEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayEventsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayEventsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplayEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RestoreEventTypePayload_eventType(ctx context.Context, field graphql.CollectedField, obj *RestoreEventTypePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12527,6 +13758,148 @@ func (ec *executionContext) _RestoreEventTypePayload_userErrors(ctx context.Cont
 func (ec *executionContext) fieldContext_RestoreEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RestoreEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryDeliveriesPayload_count(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveriesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveriesPayload_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveriesPayload_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryDeliveriesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetryDeliveriesPayload_continueAfter(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveriesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveriesPayload_continueAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ContinueAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveriesPayload_continueAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryDeliveriesPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _RetryDeliveriesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveriesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveriesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveriesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryDeliveriesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryDeliveryPayload_delivery(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveryPayload_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Delivery) graphql.Marshaler {
+			return ec.marshalODelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveryPayload_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryDeliveryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryDeliveryPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveryPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveryPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryDeliveryPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -14601,6 +15974,29 @@ func (ec *executionContext) _UserError_field(ctx context.Context, field graphql.
 }
 func (ec *executionContext) fieldContext_UserError_field(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UserError", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _UserError_retryAfterMs(ctx context.Context, field graphql.CollectedField, obj *UserError) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UserError_retryAfterMs(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RetryAfterMs, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UserError_retryAfterMs(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UserError", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
 func (ec *executionContext) _VerificationSnippet_language(ctx context.Context, field graphql.CollectedField, obj *VerificationSnippet) (ret graphql.Marshaler) {
@@ -17583,6 +18979,36 @@ func (ec *executionContext) unmarshalInputArchiveEventTypeInput(ctx context.Cont
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCancelDeliveryInput(ctx context.Context, obj any) (CancelDeliveryInput, error) {
+	var it CancelDeliveryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCancelTestRunInput(ctx context.Context, obj any) (CancelTestRunInput, error) {
 	var it CancelTestRunInput
 	if obj == nil {
@@ -18209,6 +19635,94 @@ func (ec *executionContext) unmarshalInputPreviewDeliveryInput(ctx context.Conte
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPublishEventInput(ctx context.Context, obj any) (PublishEventInput, error) {
+	var it PublishEventInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"eventName", "data", "uid", "resourceId", "occurredAt"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "eventName":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EventName = data
+		case "data":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
+			data, err := ec.unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Data = data
+		case "uid":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("uid"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.UID = graphql.OmittableOf(data)
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
+		case "occurredAt":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("occurredAt"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.OccurredAt = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPublishEventsInput(ctx context.Context, obj any) (PublishEventsInput, error) {
+	var it PublishEventsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"events"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "events":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("events"))
+			data, err := ec.unmarshalNPublishEventInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Events = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Context, obj any) (ReplaceWebhookInput, error) {
 	var it ReplaceWebhookInput
 	if obj == nil {
@@ -18387,6 +19901,61 @@ func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputReplayEventsInput(ctx context.Context, obj any) (ReplayEventsInput, error) {
+	var it ReplayEventsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+
+	fieldsInOrder := [...]string{"webhookId", "publishedAfter", "publishedBefore", "dryRun"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "webhookId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("webhookId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WebhookID = data
+		case "publishedAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("publishedAfter"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PublishedAfter = data
+		case "publishedBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("publishedBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PublishedBefore = graphql.OmittableOf(data)
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRestoreEventTypeInput(ctx context.Context, obj any) (RestoreEventTypeInput, error) {
 	var it RestoreEventTypeInput
 	if obj == nil {
@@ -18412,6 +19981,101 @@ func (ec *executionContext) unmarshalInputRestoreEventTypeInput(ctx context.Cont
 				return it, err
 			}
 			it.Name = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryDeliveriesInput(ctx context.Context, obj any) (RetryDeliveriesInput, error) {
+	var it RetryDeliveriesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["status"]; !present {
+		asMap["status"] = []any{"FAILED"}
+	}
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+
+	fieldsInOrder := [...]string{"webhookId", "status", "createdAfter", "createdBefore", "dryRun"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "webhookId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("webhookId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WebhookID = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalODeliveryStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDeliveryStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = graphql.OmittableOf(data)
+		case "createdAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdAfter"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedAfter = data
+		case "createdBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedBefore = graphql.OmittableOf(data)
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryDeliveryInput(ctx context.Context, obj any) (RetryDeliveryInput, error) {
+	var it RetryDeliveryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -19459,6 +21123,49 @@ func (ec *executionContext) _ArchiveEventTypePayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveEventTypePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var cancelDeliveryPayloadImplementors = []string{"CancelDeliveryPayload"}
+
+func (ec *executionContext) _CancelDeliveryPayload(ctx context.Context, sel ast.SelectionSet, obj *CancelDeliveryPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelDeliveryPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelDeliveryPayload")
+		case "delivery":
+			out.Values[i] = ec._CancelDeliveryPayload_delivery(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelDeliveryPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21498,6 +23205,48 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "publishEvent":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_publishEvent(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "publishEvents":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_publishEvents(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "retryDelivery":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryDelivery(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "retryDeliveries":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryDeliveries(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "replayEvents":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replayEvents(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cancelDelivery":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelDelivery(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createEventType":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createEventType(ctx, field)
@@ -21612,6 +23361,102 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var publishEventPayloadImplementors = []string{"PublishEventPayload"}
+
+func (ec *executionContext) _PublishEventPayload(ctx context.Context, sel ast.SelectionSet, obj *PublishEventPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, publishEventPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PublishEventPayload")
+		case "event":
+			out.Values[i] = ec._PublishEventPayload_event(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "duplicate":
+			out.Values[i] = ec._PublishEventPayload_duplicate(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PublishEventPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var publishEventsPayloadImplementors = []string{"PublishEventsPayload"}
+
+func (ec *executionContext) _PublishEventsPayload(ctx context.Context, sel ast.SelectionSet, obj *PublishEventsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, publishEventsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PublishEventsPayload")
+		case "events":
+			out.Values[i] = ec._PublishEventsPayload_events(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "duplicates":
+			out.Values[i] = ec._PublishEventsPayload_duplicates(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PublishEventsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -22117,6 +23962,54 @@ func (ec *executionContext) _ReplaceWebhookPayload(ctx context.Context, sel ast.
 	return out
 }
 
+var replayEventsPayloadImplementors = []string{"ReplayEventsPayload"}
+
+func (ec *executionContext) _ReplayEventsPayload(ctx context.Context, sel ast.SelectionSet, obj *ReplayEventsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replayEventsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplayEventsPayload")
+		case "count":
+			out.Values[i] = ec._ReplayEventsPayload_count(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "continueAfter":
+			out.Values[i] = ec._ReplayEventsPayload_continueAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReplayEventsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var restoreEventTypePayloadImplementors = []string{"RestoreEventTypePayload"}
 
 func (ec *executionContext) _RestoreEventTypePayload(ctx context.Context, sel ast.SelectionSet, obj *RestoreEventTypePayload) graphql.Marshaler {
@@ -22136,6 +24029,97 @@ func (ec *executionContext) _RestoreEventTypePayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._RestoreEventTypePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryDeliveriesPayloadImplementors = []string{"RetryDeliveriesPayload"}
+
+func (ec *executionContext) _RetryDeliveriesPayload(ctx context.Context, sel ast.SelectionSet, obj *RetryDeliveriesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryDeliveriesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryDeliveriesPayload")
+		case "count":
+			out.Values[i] = ec._RetryDeliveriesPayload_count(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "continueAfter":
+			out.Values[i] = ec._RetryDeliveriesPayload_continueAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryDeliveriesPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryDeliveryPayloadImplementors = []string{"RetryDeliveryPayload"}
+
+func (ec *executionContext) _RetryDeliveryPayload(ctx context.Context, sel ast.SelectionSet, obj *RetryDeliveryPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryDeliveryPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryDeliveryPayload")
+		case "delivery":
+			out.Values[i] = ec._RetryDeliveryPayload_delivery(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryDeliveryPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -23470,6 +25454,11 @@ func (ec *executionContext) _UserError(ctx context.Context, sel ast.SelectionSet
 			}
 		case "field":
 			out.Values[i] = ec._UserError_field(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "retryAfterMs":
+			out.Values[i] = ec._UserError_retryAfterMs(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -25008,6 +26997,11 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNCancelDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryInput(ctx context.Context, v any) (CancelDeliveryInput, error) {
+	res, err := ec.unmarshalInputCancelDeliveryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCancelTestRunInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunInput(ctx context.Context, v any) (CancelTestRunInput, error) {
 	res, err := ec.unmarshalInputCancelTestRunInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -25488,13 +27482,57 @@ func (ec *executionContext) unmarshalNPreviewDeliveryInput2githubᚗcomᚋhookql
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNPublishEventInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx context.Context, v any) (PublishEventInput, error) {
+	res, err := ec.unmarshalInputPublishEventInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPublishEventInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInputᚄ(ctx context.Context, v any) ([]*PublishEventInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*PublishEventInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPublishEventInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNPublishEventInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventInput(ctx context.Context, v any) (*PublishEventInput, error) {
+	res, err := ec.unmarshalInputPublishEventInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPublishEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsInput(ctx context.Context, v any) (PublishEventsInput, error) {
+	res, err := ec.unmarshalInputPublishEventsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookInput(ctx context.Context, v any) (ReplaceWebhookInput, error) {
 	res, err := ec.unmarshalInputReplaceWebhookInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNReplayEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsInput(ctx context.Context, v any) (ReplayEventsInput, error) {
+	res, err := ec.unmarshalInputReplayEventsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNRestoreEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypeInput(ctx context.Context, v any) (RestoreEventTypeInput, error) {
 	res, err := ec.unmarshalInputRestoreEventTypeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRetryDeliveriesInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesInput(ctx context.Context, v any) (RetryDeliveriesInput, error) {
+	res, err := ec.unmarshalInputRetryDeliveriesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRetryDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryInput(ctx context.Context, v any) (RetryDeliveryInput, error) {
+	res, err := ec.unmarshalInputRetryDeliveryInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -26200,6 +28238,41 @@ func (ec *executionContext) marshalOBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalOBoolean2ᚕboolᚄ(ctx context.Context, v any) ([]bool, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]bool, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNBoolean2bool(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOBoolean2ᚕboolᚄ(ctx context.Context, sel ast.SelectionSet, v []bool) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNBoolean2bool(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOBoolean2ᚖbool(ctx context.Context, v any) (*bool, error) {
 	if v == nil {
 		return nil, nil
@@ -26216,6 +28289,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := graphql.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOCancelDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryPayload(ctx context.Context, sel ast.SelectionSet, v *CancelDeliveryPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CancelDeliveryPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCancelTestRunPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunPayload(ctx context.Context, sel ast.SelectionSet, v *CancelTestRunPayload) graphql.Marshaler {
@@ -26379,6 +28459,25 @@ func (ec *executionContext) marshalODeliveryStatus2ᚕgithubᚗcomᚋhookqlᚋho
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDeliveryStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDeliveryStatus(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalOEvent2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Event) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -26621,6 +28720,20 @@ func (ec *executionContext) marshalOPayloadFormat2ᚖgithubᚗcomᚋhookqlᚋhoo
 	return res
 }
 
+func (ec *executionContext) marshalOPublishEventPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventPayload(ctx context.Context, sel ast.SelectionSet, v *PublishEventPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PublishEventPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPublishEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐPublishEventsPayload(ctx context.Context, sel ast.SelectionSet, v *PublishEventsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PublishEventsPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplaceWebhookPayload(ctx context.Context, sel ast.SelectionSet, v *ReplaceWebhookPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -26628,11 +28741,32 @@ func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhook
 	return ec._ReplaceWebhookPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOReplayEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsPayload(ctx context.Context, sel ast.SelectionSet, v *ReplayEventsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReplayEventsPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORestoreEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypePayload(ctx context.Context, sel ast.SelectionSet, v *RestoreEventTypePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._RestoreEventTypePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORetryDeliveriesPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesPayload(ctx context.Context, sel ast.SelectionSet, v *RetryDeliveriesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetryDeliveriesPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORetryDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryPayload(ctx context.Context, sel ast.SelectionSet, v *RetryDeliveryPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetryDeliveryPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx context.Context, v any) (*RetryPolicyInput, error) {

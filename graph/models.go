@@ -53,6 +53,20 @@ type ArchiveEventTypePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A delivery to stop.
+type CancelDeliveryInput struct {
+	// The delivery's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `cancelDelivery`.
+type CancelDeliveryPayload struct {
+	// The delivery.
+	Delivery *webhook.Delivery `json:"delivery,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A test run to stop.
 type CancelTestRunInput struct {
 	// The test run's id.
@@ -409,6 +423,46 @@ type PreviewDeliveryInput struct {
 	Data graphql.Omittable[json.RawMessage] `json:"data,omitempty"`
 }
 
+// An event to publish.
+type PublishEventInput struct {
+	// The name of an event type of the catalogue. Those that begin with `webhook.` are HookQL's own.
+	EventName string `json:"eventName"`
+	// Its data: an object of at most 256 KiB of JSON. It is fixed when it is accepted; every attempt at every webhook sends the same bytes.
+	Data json.RawMessage `json:"data"`
+	// Your own id for it, unique per workspace: 1 to 128 letters, digits, `_`, `-`, `.`; not beginning with `evt_`. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an `IDEMPOTENCY_CONFLICT`.
+	UID graphql.Omittable[*string] `json:"uid,omitempty"`
+	// The resource it concerns: webhooks that are limited to other resources do not get it.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// When it happened. Now when omitted.
+	OccurredAt graphql.Omittable[*time.Time] `json:"occurredAt,omitempty"`
+}
+
+// The outcome of `publishEvent`.
+type PublishEventPayload struct {
+	// The event.
+	Event *webhook.Event `json:"event,omitempty"`
+	// Whether it had been published before under this uid.
+	Duplicate *bool `json:"duplicate,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Events to publish.
+type PublishEventsInput struct {
+	// The events, 1 to 100.
+	Events []*PublishEventInput `json:"events"`
+}
+
+// The outcome of `publishEvents`.
+type PublishEventsPayload struct {
+	// The events, in the order given.
+	Events []*webhook.Event `json:"events,omitempty"`
+	// Which of them had been published before, in the order given.
+	Duplicates []bool `json:"duplicates,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Everything that can be read. All root lookups by id answer `null` for an object that is absent or not yours.
 type Query struct {
 }
@@ -467,6 +521,28 @@ type ReplaceWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Events to deliver to a webhook that missed them.
+type ReplayEventsInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// Published at or after.
+	PublishedAfter time.Time `json:"publishedAfter"`
+	// Published before. Now when omitted.
+	PublishedBefore graphql.Omittable[*time.Time] `json:"publishedBefore,omitempty"`
+	// Only count, change nothing.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The outcome of `replayEvents`.
+type ReplayEventsPayload struct {
+	// How many deliveries were or would be queued, at most 10,000.
+	Count *int `json:"count,omitempty"`
+	// Where there are events that were not looked at: the `publishedAfter` to ask again with.
+	ContinueAfter *time.Time `json:"continueAfter,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // An archived event type to restore.
 type RestoreEventTypeInput struct {
 	// The name.
@@ -477,6 +553,44 @@ type RestoreEventTypeInput struct {
 type RestoreEventTypePayload struct {
 	// The event type.
 	EventType *webhook.EventType `json:"eventType,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Deliveries to send again.
+type RetryDeliveriesInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// In which of these states: `FAILED`, `CANCELED` and `SUCCEEDED` can be.
+	Status graphql.Omittable[[]webhook.DeliveryStatus] `json:"status,omitempty"`
+	// Queued at or after.
+	CreatedAfter time.Time `json:"createdAfter"`
+	// Queued before. Now when omitted.
+	CreatedBefore graphql.Omittable[*time.Time] `json:"createdBefore,omitempty"`
+	// Only count, change nothing.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The outcome of `retryDeliveries`.
+type RetryDeliveriesPayload struct {
+	// How many deliveries were or would be queued, at most 10,000.
+	Count *int `json:"count,omitempty"`
+	// Where there are more: the `createdAfter` to ask again with.
+	ContinueAfter *time.Time `json:"continueAfter,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A delivery to send now.
+type RetryDeliveryInput struct {
+	// The delivery's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `retryDelivery`.
+type RetryDeliveryPayload struct {
+	// The delivery, due now.
+	Delivery *webhook.Delivery `json:"delivery,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -776,6 +890,8 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
+	// When it is worth to try again, for `OVERLOADED`; `null` where nobody knows.
+	RetryAfterMs *int `json:"retryAfterMs,omitempty"`
 }
 
 // A receiver to begin with: a whole HTTP server that answers 204 where the signature fits and 401 otherwise. It uses the

@@ -52,6 +52,10 @@ func userErrors(err error, at ...string) ([]*graph.UserError, error) {
 	for i, e := range many {
 		path := append(append([]string{}, at...), e.Field...)
 		list[i] = &graph.UserError{Code: e.Code, Message: e.Message, Field: path}
+		if e.RetryAfter > 0 {
+			ms := int(e.RetryAfter.Milliseconds())
+			list[i].RetryAfterMs = &ms
+		}
 	}
 	return list, nil
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/delivery"
@@ -33,6 +34,7 @@ type bundle struct {
 	caller    auth.Caller // an operator in the workspace, unless the test says otherwise
 	api       http.Handler
 	engine    *delivery.Engine
+	running   bool // the engine is
 	receiver  *webhooktest.Receiver
 	url       string // the receiver's
 	log       *bytes.Buffer
@@ -78,8 +80,11 @@ func setupWith(t *testing.T, url string, o Options) *bundle {
 	server := httptest.NewServer(b.receiver)
 	t.Cleanup(server.Close)
 	b.url = server.URL + "/hook"
-	b.engine = &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}, Store: b.db}
+	b.engine = &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}}, Store: b.db, Queue: b.db, Webhooks: b.db, Nodes: nodes{b.db}}
 	t.Cleanup(func() { // before the database is closed
+		if b.running {
+			return
+		}
 		ctx, stop := context.WithCancel(context.Background())
 		stop()
 		_ = b.engine.Run(ctx)
@@ -87,6 +92,34 @@ func setupWith(t *testing.T, url string, o Options) *bundle {
 	o.Log = slog.New(slog.NewTextHandler(b.log, nil))
 	b.api = NewHandler(&Resolver{DB: b.db, Engine: b.engine}, o)
 	return b
+}
+
+// nodes is the database as the engine's Nodes.
+type nodes struct{ *db.DB }
+
+func (n nodes) Join(ctx context.Context) (delivery.Node, error) { return n.JoinNodes(ctx) }
+
+// run lets the engine deliver while the test runs.
+func (b *bundle) run(t *testing.T) {
+	t.Helper()
+	b.running = true
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{}) // closed when the engine has ended
+	go func() {
+		defer close(ended)
+		_ = b.engine.Run(ctx)
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+}
+
+// eventually waits until something is so.
+func (b *bundle) eventually(t *testing.T, so func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !so(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not come about")
+		}
+	}
 }
 
 // answer is what the API says.

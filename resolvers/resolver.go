@@ -23,6 +23,8 @@ type Resolver struct {
 	DB      *db.DB
 	Engine  *delivery.Engine
 	Schemas payload.Cache
+
+	types types
 }
 
 type (

@@ -17,7 +17,7 @@ import (
 // KeySize is the size of a key in bytes, for AES-256.
 const KeySize = 32
 
-// Key seals and opens. It prints as "[key]" wherever it is logged or formatted.
+// Key is what a Cipher is made from. It prints as "[key]" wherever it is logged or formatted.
 type Key [KeySize]byte
 
 const redacted = "[key]"
@@ -50,30 +50,28 @@ func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
 // another place, or that was changed since.
 var ErrWrongKey = errors.New("the key does not open it")
 
+// Cipher seals and opens with one key. It is safe for concurrent use.
+type Cipher struct{ aead cipher.AEAD }
+
+// Cipher makes the cipher of the key.
+func (k Key) Cipher() Cipher {
+	block, _ := aes.NewCipher(k[:])                // fails for another size of key only
+	aead, _ := cipher.NewGCMWithRandomNonce(block) // fails for another cipher only
+	return Cipher{aead}
+}
+
 // Seal makes a text that only the same key opens, and only at the same place,
-// such as the id of the row that it lies in.
-func (k Key) Seal(text []byte, place string) []byte {
-	aead := k.aead()
-	nonce := make([]byte, aead.NonceSize())
-	rand.Read(nonce) // as in NewKey; random nonces do for 2^32 texts
-	return aead.Seal(nonce, nonce, text, []byte(place))
+// such as the id of the row that it lies in. Its random nonces do for 2^32
+// texts.
+func (c Cipher) Seal(text []byte, place string) []byte {
+	return c.aead.Seal(nil, nil, text, []byte(place))
 }
 
 // Open is the text that was sealed.
-func (k Key) Open(sealed []byte, place string) ([]byte, error) {
-	aead := k.aead()
-	if len(sealed) < aead.NonceSize() {
-		return nil, ErrWrongKey
-	}
-	text, err := aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], []byte(place))
+func (c Cipher) Open(sealed []byte, place string) ([]byte, error) {
+	text, err := c.aead.Open(nil, nil, sealed, []byte(place))
 	if err != nil {
 		return nil, ErrWrongKey
 	}
 	return text, nil
-}
-
-func (k Key) aead() cipher.AEAD {
-	block, _ := aes.NewCipher(k[:]) // fails for another size of key only
-	aead, _ := cipher.NewGCM(block) // fails for another size of block only
-	return aead
 }

@@ -10,7 +10,7 @@ import (
 
 func TestSeal(t *testing.T) {
 	t.Parallel()
-	key, other := NewKey(), NewKey()
+	key, other := NewKey().Cipher(), NewKey().Cipher()
 	for _, text := range []string{"", "a", strings.Repeat("long", 1000)} {
 		sealed := key.Seal([]byte(text), "wh_1/secret")
 		if again := key.Seal([]byte(text), "wh_1/secret"); bytes.Equal(sealed, again) {

@@ -3,7 +3,6 @@ package webhook
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -24,16 +23,9 @@ type Event struct {
 	PublishedAt time.Time
 }
 
-// operational begins the names of the event types that HookQL itself publishes.
-const operational = "webhook."
-
-// EventSuspended is the operational event type of a webhook that HookQL
-// suspended.
-const EventSuspended = operational + "suspended"
-
-// Operational says whether a name is reserved for the event types that HookQL
-// publishes. Webhooks get them only where they name them whole.
-func Operational(eventName string) bool { return strings.HasPrefix(eventName, operational) }
+// EventSuspended is the event type that HookQL itself publishes when it suspends
+// a webhook.
+const EventSuspended = ReservedPrefix + "suspended"
 
 // Concerns says whether the webhook wants events about a resource: it is not
 // limited to others. Events about none go to those without a limit.

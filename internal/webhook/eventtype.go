@@ -52,12 +52,13 @@ const (
 	MaxCatalogueJSON = 8 << 20
 )
 
-// reservedPrefix begins the names of the types that HookQL publishes itself.
-const reservedPrefix = "webhook."
+// ReservedPrefix begins the names of the types that HookQL publishes itself.
+const ReservedPrefix = "webhook."
 
 // Reserved says whether an event type's name is one of HookQL's own, which
-// nobody else adds or changes.
-func Reserved(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
+// nobody else adds, changes or publishes, and which webhooks get only where they
+// name it whole.
+func Reserved(name string) bool { return strings.HasPrefix(name, ReservedPrefix) }
 
 // Validate finds every mistake in t, but for a name that is taken and for what
 // its schema says.
@@ -65,7 +66,7 @@ func (t *EventType) Validate() Errors {
 	errs := tagErrors(t)
 	if Reserved(t.Name) {
 		errs = append(errs, NewError(Invalid,
-			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", reservedPrefix), "name"))
+			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", ReservedPrefix), "name"))
 	}
 	errs = append(errs, sizeMistake(t.Schema, "schema")...)
 	return append(errs, sizeMistake(t.Example, "example")...)
@@ -135,4 +136,20 @@ func SampleEventTypes() ([]EventType, error) {
 		}
 	}
 	return types, nil
+}
+
+// OwnEventTypes are those that HookQL itself publishes.
+func OwnEventTypes() []EventType {
+	now := Now()
+	return []EventType{{
+		ID:          NewID(EventTypePrefix),
+		Name:        EventSuspended,
+		Title:       "Webhook suspended",
+		Category:    "webhook",
+		Description: "HookQL suspended a webhook of the workspace: it answered 410 Gone (`GONE`), or every attempt failed for the whole suspension time (`FAILING`). Subscribe by the whole name; no pattern covers it.",
+		Example: json.RawMessage(`{"message":"The receiver answered 410 Gone. Give the webhook another URL, or let the receiver take events again, and activate it.",` +
+			`"reason":"GONE","suspendedAt":"2026-01-31T12:00:00.000001Z","url":"https://example.com/hook","webhookId":"wh_01jzx8g4v3f1q8m2s7r6t5w9ba","webhookUid":"orders"}`),
+		CreatedAt: now,
+		UpdatedAt: now,
+	}}
 }

@@ -46,7 +46,7 @@ func (by OrderBy) Key(w *Webhook) string {
 
 // Subscriptions are all names and patterns that Match says an event type fits.
 func Subscriptions(eventName string) []string {
-	if Operational(eventName) {
+	if Reserved(eventName) {
 		return []string{eventName}
 	}
 	all := []string{eventName, "*"}

@@ -54,6 +54,9 @@ func (w *Webhook) Validate() Errors {
 	return errs
 }
 
+// Validate finds the mistakes of an event, besides those of its type and data.
+func (e *Event) Validate() Errors { return tagErrors(e) }
+
 // CheckSecret says what is wrong with a secret for the scheme, or nil. The error
 // has no field.
 func (s Signing) CheckSecret(secret Secret) *Error {
@@ -304,10 +307,10 @@ func isText(s string) bool {
 // inputName turns a Go field's name into the schema's: TimeoutMs to timeoutMs,
 // URL to url, ResourceIDs to resourceIds.
 func inputName(field string) string {
-	field = strings.Replace(field, "IDs", "Ids", 1)
 	if strings.ToUpper(field) == field {
 		return strings.ToLower(field)
 	}
+	field = strings.Replace(field, "ID", "Id", 1)
 	return strings.ToLower(field[:1]) + field[1:]
 }
 

@@ -146,7 +146,7 @@ func Match(pattern, eventName string) bool {
 	if !isPrefix {
 		return pattern == eventName
 	}
-	return strings.HasPrefix(eventName, prefix) && !Operational(eventName)
+	return strings.HasPrefix(eventName, prefix) && !Reserved(eventName)
 }
 
 // IsPattern says whether a subscription is a pattern rather than a name.

@@ -1,0 +1,206 @@
+package resolvers
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+const publishOne = `mutation($input: PublishEventInput!) { publishEvent(input: $input) {
+	event { id uid name resourceId data occurredAt publishedAt }
+	duplicate
+	userErrors { code message field retryAfterMs }
+} }`
+
+const publishMany = `mutation($input: PublishEventsInput!) { publishEvents(input: $input) {
+	events { id uid name }
+	duplicates
+	userErrors { code message field }
+} }`
+
+type publishedEvent struct {
+	PublishEvent struct {
+		Event *struct {
+			ID, Name, OccurredAt, PublishedAt string
+			UID, ResourceID                   *string
+			Data                              map[string]any
+		}
+		Duplicate *bool
+	}
+}
+
+type publishedEvents struct {
+	PublishEvents struct {
+		Events     []struct{ ID, Name string }
+		Duplicates []bool
+	}
+}
+
+// publishEvent publishes one event and returns it.
+func (b *bundle) publishEvent(t *testing.T, input object) publishedEvent {
+	t.Helper()
+	var got publishedEvent
+	b.must(t, publishOne, map[string]any{"input": input}, &got)
+	return got
+}
+
+func TestPublishAndDeliver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	b.must(t, create, map[string]any{"input": object{"uid": "w", "url": b.url, "events": []string{"job.*"}, "active": true}}, nil)
+	got := b.publishEvent(t, object{"eventName": "job.status", "data": object{"b": 1, "a": "é"}, "uid": "job-1", "resourceId": "dc-1", "occurredAt": "2026-01-02T03:04:05.000006Z"})
+	e := got.PublishEvent.Event
+	if e == nil || *e.UID != "job-1" || e.Name != "job.status" || *e.ResourceID != "dc-1" || e.OccurredAt != "2026-01-02T03:04:05.000006Z" || *got.PublishEvent.Duplicate {
+		t.Fatalf("%+v", got)
+	}
+	var read struct {
+		Event struct {
+			Deliveries struct {
+				Nodes []struct {
+					Status, WebhookID string
+					LastAttempt       struct {
+						Success, Message string
+						Request          struct{ Body string }
+						Response         struct{ StatusCode int }
+					}
+				}
+			}
+		}
+	}
+	b.eventually(t, func() bool {
+		b.must(t, `{ event(id: "job-1") { deliveries { nodes { status webhookId lastAttempt { message request { body } response { statusCode } } } } } }`, nil, &read)
+		nodes := read.Event.Deliveries.Nodes
+		return len(nodes) == 1 && nodes[0].Status == "SUCCEEDED"
+	})
+	received := b.receiver.Requests()
+	if len(received) != 1 {
+		t.Fatalf("received: %+v", received)
+	}
+	want := fmt.Sprintf(`{"event":"job.status","liveMode":true,"messageId":%q,"timestamp":"2026-01-02T03:04:05.000006Z","body":{"a":"é","b":1}}`, e.ID)
+	attempt := read.Event.Deliveries.Nodes[0].LastAttempt
+	if string(received[0].Body) != want || attempt.Request.Body != want || attempt.Response.StatusCode != http.StatusOK {
+		t.Errorf("sent     %s\nrecorded %s\nwant     %s", received[0].Body, attempt.Request.Body, want)
+	}
+}
+
+func TestPublishTwice(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	first := b.publishEvent(t, object{"eventName": "job.status", "data": object{"n": 1}, "uid": "u"})
+	again := b.publishEvent(t, object{"eventName": "job.status", "data": object{"n": 1}, "uid": "u"})
+	if !*again.PublishEvent.Duplicate || again.PublishEvent.Event.ID != first.PublishEvent.Event.ID ||
+		again.PublishEvent.Event.PublishedAt != first.PublishEvent.Event.PublishedAt {
+		t.Errorf("first %+v, again %+v", first.PublishEvent.Event, again.PublishEvent.Event)
+	}
+	if got := b.mistakes(t, publishOne, object{"eventName": "job.status", "data": object{"n": 2}, "uid": "u"}); !cmp.Equal(got, []string{"IDEMPOTENCY_CONFLICT input.uid"}) {
+		t.Errorf("other content: %v", got)
+	}
+	var calls sync.WaitGroup
+	var mu sync.Mutex
+	ids := make(map[string]bool)
+	for range 50 {
+		calls.Go(func() {
+			got := b.publishEvent(t, object{"eventName": "order.status", "data": object{}, "uid": "same"})
+			mu.Lock()
+			defer mu.Unlock()
+			ids[got.PublishEvent.Event.ID] = true
+		})
+	}
+	calls.Wait()
+	if len(ids) != 1 {
+		t.Errorf("%d events of one uid", len(ids))
+	}
+}
+
+func TestPublishManyAllOrNone(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	event := func(n int) object {
+		return object{"eventName": "job.status", "data": object{"n": n}, "uid": fmt.Sprint("e", n)}
+	}
+	var got publishedEvents
+	b.must(t, publishMany, map[string]any{"input": object{"events": []object{event(1), event(2)}}}, &got)
+	b.must(t, publishMany, map[string]any{"input": object{"events": []object{event(3), event(2), event(4)}}}, &got)
+	if !cmp.Equal(got.PublishEvents.Duplicates, []bool{false, true, false}) || len(got.PublishEvents.Events) != 3 {
+		t.Errorf("%+v", got)
+	}
+	conflict := object{"eventName": "job.status", "data": object{"n": 99}, "uid": "e1"}
+	if got := b.mistakes(t, publishMany, object{"events": []object{event(5), conflict}}); !cmp.Equal(got, []string{"IDEMPOTENCY_CONFLICT input.events.1.uid"}) {
+		t.Errorf("%v", got)
+	}
+	var none struct{ Event *struct{ ID string } }
+	b.must(t, `{ event(id: "e5") { id } }`, nil, &none)
+	if none.Event != nil {
+		t.Error("half of a request was published")
+	}
+}
+
+func TestPublishMistakes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	large := strings.Repeat("x", 256<<10)
+	for _, c := range []struct {
+		input object
+		want  string
+	}{
+		{object{"eventName": "job.statu", "data": object{}}, "UNKNOWN_EVENT_TYPE input.eventName"},
+		{object{"eventName": "", "data": object{}}, "UNKNOWN_EVENT_TYPE input.eventName"},
+		{object{"eventName": webhook.EventSuspended, "data": object{}}, "INVALID input.eventName"},
+		{object{"eventName": "job.status", "data": []int{1}}, "INVALID input.data"},
+		{object{"eventName": "job.status", "data": "text"}, "INVALID input.data"},
+		{object{"eventName": "job.status", "data": object{"x": large}}, "TOO_LONG input.data"},
+		{object{"eventName": "job.status", "data": object{}, "uid": "evt_1"}, "INVALID input.uid"},
+		{object{"eventName": "job.status", "data": object{}, "uid": "a b"}, "INVALID input.uid"},
+		{object{"eventName": "job.status", "data": object{}, "uid": ""}, "INVALID input.uid"},
+		{object{"eventName": "job.status", "data": object{}, "resourceId": " x"}, "INVALID input.resourceId"},
+		{object{"eventName": "job.status", "data": object{}, "resourceId": ""}, "INVALID input.resourceId"},
+	} {
+		if got := b.mistakes(t, publishOne, c.input); !cmp.Equal(got, []string{c.want}) {
+			t.Errorf("%.100v: %v, want %s", c.input, got, c.want)
+		}
+	}
+	good := object{"eventName": "job.status", "data": object{}, "uid": "u"}
+	many := make([]object, 101)
+	for n := range many {
+		many[n] = object{"eventName": "job.status", "data": object{}}
+	}
+	heavy := object{"eventName": "job.status", "data": object{"x": strings.Repeat("x", 250<<10)}}
+	for _, c := range []struct {
+		events []object
+		want   []string
+	}{
+		{nil, []string{"REQUIRED input.events"}},
+		{many, []string{"TOO_LONG input.events"}},
+		{[]object{good, good}, []string{"INVALID input.events.1.uid"}},
+		{[]object{good, {"eventName": "x", "data": 1}}, []string{"INVALID input.events.1.data", "UNKNOWN_EVENT_TYPE input.events.1.eventName"}},
+		{[]object{heavy, heavy, heavy, heavy, {"eventName": "job.status", "data": object{"x": strings.Repeat("x", 20<<10)}}}, nil},
+	} {
+		if got := b.mistakes(t, publishMany, object{"events": append([]object{}, c.events...)}); !cmp.Equal(got, c.want) && len(got)+len(c.want) > 0 {
+			t.Errorf("%.100v: %v, want %v", c.events, got, c.want)
+		}
+	}
+}
+
+// What the loaders and the cache of types remember does not outlive a change.
+func TestPublishANewType(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	if got := b.mistakes(t, publishOne, object{"eventName": "ship.sailed", "data": object{}}); len(got) != 1 {
+		t.Fatalf("an unknown type: %v", got)
+	}
+	b.must(t, `mutation { createEventType(input: {name: "ship.sailed"}) { userErrors { message } } }`, nil, nil)
+	if got := b.publishEvent(t, object{"eventName": "ship.sailed", "data": object{}}); got.PublishEvent.Event == nil {
+		t.Error("a type that was added just now is unknown")
+	}
+}
