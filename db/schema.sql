@@ -90,6 +90,7 @@ CREATE TABLE event_types (
     schema json,
     example_made boolean NOT NULL DEFAULT false,
     archived_at timestamp with time zone,
+    enforce_schema boolean NOT NULL DEFAULT false,
     CONSTRAINT event_types_pkey PRIMARY KEY (id),
     CONSTRAINT event_types_name_key UNIQUE (name),
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))

@@ -227,6 +227,7 @@ type ComplexityRoot struct {
 		CreatedAt     func(childComplexity int) int
 		Description   func(childComplexity int) int
 		Documentation func(childComplexity int) int
+		EnforceSchema func(childComplexity int) int
 		Example       func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Name          func(childComplexity int) int
@@ -604,6 +605,7 @@ type EventResolver interface {
 }
 type EventTypeResolver interface {
 	Schema(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
+
 	Example(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
 }
 type HttpRequestResolver interface {
@@ -1372,6 +1374,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventType.Documentation(childComplexity), true
+	case "EventType.enforceSchema":
+		if e.ComplexityRoot.EventType.EnforceSchema == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventType.EnforceSchema(childComplexity), true
 	case "EventType.example":
 		if e.ComplexityRoot.EventType.Example == nil {
 			break
@@ -3874,6 +3882,8 @@ type EventType implements Node {
   documentation: URL
   """The JSON Schema (2020-12) of its payload."""
   schema: JSON
+  """Whether events are refused at publishing whose data do not fit ` + "`" + `schema` + "`" + `. Tests always have to fit."""
+  enforceSchema: Boolean!
   """A payload that tests send; generated from ` + "`" + `schema` + "`" + ` where none was given."""
   example: JSON!
   """When it was archived."""
@@ -3898,6 +3908,8 @@ input CreateEventTypeInput {
   documentation: URL
   """The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences."""
   schema: JSON
+  """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
+  enforceSchema: Boolean = false
   """A payload for tests that fits ` + "`" + `schema` + "`" + `, at most 64 KiB. Made from ` + "`" + `schema` + "`" + ` when omitted; ` + "`" + `{}` + "`" + ` without one."""
   example: JSON
 }
@@ -3927,6 +3939,8 @@ input UpdateEventTypeInput {
   documentation: URL
   """The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit."""
   schema: JSON
+  """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
+  enforceSchema: Boolean
   """A payload for tests."""
   example: JSON
 }
@@ -5443,6 +5457,8 @@ func (ec *executionContext) childFields_EventType(ctx context.Context, field gra
 		return ec.fieldContext_EventType_documentation(ctx, field)
 	case "schema":
 		return ec.fieldContext_EventType_schema(ctx, field)
+	case "enforceSchema":
+		return ec.fieldContext_EventType_enforceSchema(ctx, field)
 	case "example":
 		return ec.fieldContext_EventType_example(ctx, field)
 	case "archivedAt":
@@ -10205,6 +10221,29 @@ func (ec *executionContext) _EventType_schema(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_EventType_schema(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("EventType", field, true, true, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _EventType_enforceSchema(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventType_enforceSchema(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EnforceSchema, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EventType_enforceSchema(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _EventType_example(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
@@ -18874,8 +18913,11 @@ func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Conte
 	if _, present := asMap["description"]; !present {
 		asMap["description"] = ""
 	}
+	if _, present := asMap["enforceSchema"]; !present {
+		asMap["enforceSchema"] = false
+	}
 
-	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "enforceSchema", "example"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -18924,6 +18966,13 @@ func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Conte
 				return it, err
 			}
 			it.Schema = graphql.OmittableOf(data)
+		case "enforceSchema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enforceSchema"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnforceSchema = graphql.OmittableOf(data)
 		case "example":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -20246,7 +20295,7 @@ func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "enforceSchema", "example"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20295,6 +20344,13 @@ func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Conte
 				return it, err
 			}
 			it.Schema = graphql.OmittableOf(data)
+		case "enforceSchema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enforceSchema"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnforceSchema = graphql.OmittableOf(data)
 		case "example":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -22475,6 +22531,11 @@ func (ec *executionContext) _EventType(ctx context.Context, sel ast.SelectionSet
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "enforceSchema":
+			out.Values[i] = ec._EventType_enforceSchema(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "example":
 			field := field
 
