@@ -117,6 +117,7 @@ CREATE TABLE events (
     published_at timestamp with time zone NOT NULL,
     CONSTRAINT events_pkey PRIMARY KEY (id)
 );
+CREATE INDEX events_by_resource ON ONLY public.events USING btree (workspace_id, resource_id) WHERE (resource_id IS NOT NULL);
 CREATE INDEX events_newest ON ONLY public.events USING btree (workspace_id, id);
 
 CREATE TABLE idempotency_keys (

@@ -4441,6 +4441,8 @@ input TestPayloadInput {
   eventName: String!
   """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB. It must fit the event type's schema."""
   data: JSON!
+  """The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is ` + "`" + `NOT_FOUND` + "`" + ` and nothing is sent."""
+  resourceId: String
 }
 
 """A test to run."""
@@ -20143,7 +20145,7 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"eventName", "data"}
+	fieldsInOrder := [...]string{"eventName", "data", "resourceId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20164,6 +20166,13 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 				return it, err
 			}
 			it.Data = data
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil

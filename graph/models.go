@@ -697,6 +697,8 @@ type TestPayloadInput struct {
 	EventName string `json:"eventName"`
 	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB. It must fit the event type's schema.
 	Data json.RawMessage `json:"data"`
+	// The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is `NOT_FOUND` and nothing is sent.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
 }
 
 // A page of test results.
