@@ -347,6 +347,29 @@ func TestInactiveWebhooksWait(t *testing.T) {
 	r.eventually(3, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
 }
 
+// What retention removed is not owed any more, the whole event or its data.
+func TestWithoutItsEventADeliveryIsCanceled(t *testing.T) {
+	t.Parallel()
+	for what, remove := range map[string]string{"the event": `DELETE FROM events`, "its data": `UPDATE events SET data = NULL`} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			w := r.webhook(func(w *webhook.Webhook) {
+				w.RetryPolicy.InitialDelaySeconds, w.RetryPolicy.MaxDelaySeconds = 3600, 3600
+			})
+			r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+			id := r.publish(1)[0]
+			r.eventually(1, `SELECT count(*) FROM deliveries WHERE attempts = 1 AND lease = 0`)
+			r.sql.MustExec(remove)
+			r.sql.MustExec(`UPDATE deliveries SET next_at = now()`)
+			r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'CANCELED' AND attempts = 1 AND finished_at IS NOT NULL`)
+			if n := r.receiver.arrivals(w.ID, id); n != 1 {
+				t.Errorf("it arrived %d times", n)
+			}
+		})
+	}
+}
+
 // A webhook that is gone, or fails for too long, is suspended, and those who
 // want to know are told.
 func TestSuspends(t *testing.T) {

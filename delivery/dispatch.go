@@ -66,7 +66,7 @@ func (e *Engine) deliver(ctx context.Context, i *item) webhook.Settled {
 	case err != nil:
 		s.State, s.Delay = webhook.QueueReady, claimPeriod // the database does not answer
 		return s
-	case w == nil, i.Event.Name == "": // the webhook was deleted, or retention removed the event
+	case w == nil, i.Event.Name == "", i.Event.Data == nil: // the webhook was deleted, or retention removed the event or its data
 		s.State = webhook.QueueCanceled
 		return s
 	case w.Status() != webhook.StatusActive, time.Until(i.until) < timeLimit(w)+startMargin:
