@@ -179,6 +179,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		return nil
 	})
 	group.Go(func() error { return keys.Run(ctx) })
+	group.Go(func() error { return newUpkeep(c, store.DB, log).Run(ctx) })
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return engine.Run(delivering) })
 	group.Go(func() error {

@@ -24,8 +24,8 @@ import (
 )
 
 // MaxConnections is how many connections one process holds at most: for
-// requests, for the queue, for the sealing keys and for its node.
-const MaxConnections = requestConnections + queueConnections + 2
+// requests, for the queue, for the sealing keys, for its node and for upkeep.
+const MaxConnections = requestConnections + queueConnections + 3
 
 // requestConnections are for what the API reads and writes.
 const requestConnections = 20
@@ -152,6 +152,12 @@ func inTxOf(ctx context.Context, pool *sqlx.DB, fn func(*sqlx.Tx) error) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// session is a connection, a transaction or a pool.
+type session interface {
+	sqlx.QueryerContext
+	sqlx.ExecerContext
 }
 
 // get reads one row into dest; no row is webhook.NotFound.
