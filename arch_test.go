@@ -170,7 +170,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 		"Ping", "Migrate", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
 		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "CheckSealing", "RotateSealing",
-		"EndLeftTestRuns", "MakePartitions",
+		"EndLeftTestRuns", "MakePartitions", "Check",
 		"Ingest", "ClaimDue", "ClaimParked", "Parked", "Settle", "JoinNodes", "FreeLeft", "WebhooksVersions",
 	}
 	for _, p := range packages(t) {

@@ -36,6 +36,7 @@ Verbs:
   export    print the catalogue as such a file: hookql export [-json]
   keys rotate
             seal the secrets with a new key, while others serve
+  db check  count what in the database is not as it must be; 1 if anything
   config    show every option, what is in force and who said so
   version   show the version
 
@@ -67,12 +68,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		verb, args = args[0], args[1:]
 	}
-	if verb == "keys" && len(args) > 0 {
+	if (verb == "keys" || verb == "db") && len(args) > 0 {
 		verb, args = verb+" "+args[0], args[1:]
 	}
 	file, args := cutCatalogueArgs(verb, args)
 	verbs := map[string]func(context.Context, config.Config, io.Writer, *slog.Logger) error{
-		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "keys rotate": rotateKeys, "config": showConfig, "version": showVersion,
+		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "keys rotate": rotateKeys, "db check": checkDatabase, "config": showConfig, "version": showVersion,
 	}
 	do, known := verbs[verb]
 	if !known {
