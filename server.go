@@ -140,6 +140,13 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	if c.Dev && !addr.IP.IsLoopback() {
 		return fmt.Errorf("%s leads to %s, which others can reach, and development mode asks for no key; set HOOKQL_ADDR to 127.0.0.1 and a port", c.Addr, addr)
 	}
+	var metricsListener net.Listener
+	if c.MetricsAddr != "" {
+		if metricsListener, err = net.Listen("tcp", c.MetricsAddr); err != nil {
+			return fmt.Errorf("listen on %s: %w; set HOOKQL_METRICS_ADDR to another address", c.MetricsAddr, err)
+		}
+		defer metricsListener.Close() //nolint:errcheck // as above
+	}
 	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
@@ -158,11 +165,12 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		Log:            log,
 	})
 	engine := newEngine(c, addr, store.DB, log)
+	metrics := newMetrics(engine, store.DB, log)
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	server := &http.Server{
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		Handler:           routes(c, addr, &resolvers.Resolver{DB: store.DB, Engine: engine}, setup, keys, log),
+		Handler:           routes(c, addr, parts{&resolvers.Resolver{DB: store.DB, Engine: engine}, setup, keys, metrics}, log),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second, // for 1 MiB at 0.6 Mbit/s
 		WriteTimeout:      90 * time.Second, // more than a test run may take
@@ -171,6 +179,9 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	fmt.Fprint(stdout, banner(c, addr.String(), store, setup.newKey))
+	if metricsListener != nil {
+		fmt.Fprintf(stdout, "  %-10s http://%s/metrics\n", "Metrics", metricsListener.Addr())
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -180,6 +191,9 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		return nil
 	})
 	group.Go(func() error { return keys.Run(ctx) })
+	if metricsListener != nil {
+		group.Go(func() error { return metrics.serve(ctx, metricsListener) })
+	}
 	group.Go(func() error { return newUpkeep(c, store.DB, log).Run(ctx) })
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return engine.Run(delivering) })

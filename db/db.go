@@ -50,9 +50,9 @@ type DB struct {
 	queue *sqlx.DB
 }
 
-// queueConnections are for ingest, settle, claims and the look at nodes and
-// webhooks, each of which one goroutine does.
-const queueConnections = 6
+// queueConnections are for ingest, settle, claims, the look at nodes and
+// webhooks and the depth, each of which one goroutine does.
+const queueConnections = 7
 
 // queueSettings let the statements of the queue have the one plan that is right
 // for them, however the tables grow: few rows by an index, out of any number.

@@ -76,6 +76,7 @@ func (e *Engine) deliver(ctx context.Context, i *item) webhook.Settled {
 		return s
 	}
 	x, message := e.attempt(ctx, w, &Message{ID: i.Event.ID, EventName: i.Event.Name, Timestamp: i.Event.OccurredAt, Data: i.Event.Data, Live: true})
+	e.Metrics.attempted(&x)
 	s.Attempt = &webhook.Attempt{
 		ID:            webhook.NewID(webhook.AttemptPrefix),
 		WorkspaceID:   i.Event.WorkspaceID,
@@ -216,6 +217,7 @@ func (e *Engine) claimed(ctx context.Context, claim func(lease int64) ([]*webhoo
 	}
 	began := time.Now()
 	list, err := claim(lease)
+	e.Metrics.wrote(StepClaim, len(list), began, err)
 	if err != nil {
 		return nil, err
 	}

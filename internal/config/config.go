@@ -56,6 +56,8 @@ type Config struct {
 	// BodyRetention is how long their data and the bodies of answers are kept,
 	// 0 for as long as the rest.
 	BodyRetention time.Duration
+	// MetricsAddr is the host:port of the metrics, "" for none of their own.
+	MetricsAddr string
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.
 	PostgresBin string
 

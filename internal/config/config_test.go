@@ -41,10 +41,10 @@ func TestParse(t *testing.T) {
 			env: "HOOKQL_ADDR=:80 HOOKQL_DATA_DIR=/d DATABASE_URL=" + remote + " HOOKQL_DEV=0 " +
 				"HOOKQL_ALLOWED_ORIGINS=https://a.example,http://localhost:3000 HOOKQL_ALLOW_NETWORKS=10.0.0.0/8,fd00::1,192.0.2.7 " +
 				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b " +
-				"HOOKQL_RETENTION=90d HOOKQL_BODY_RETENTION=36h HOOKQL_OPERATOR_KEY=" + goodKey,
+				"HOOKQL_RETENTION=90d HOOKQL_BODY_RETENTION=36h HOOKQL_METRICS_ADDR=10.0.0.1:9090 HOOKQL_OPERATOR_KEY=" + goodKey,
 			want: Config{
 				Addr: ":80", DataDir: "/d", DatabaseURL: remote, AllowHTTP: true, OperatorKey: goodKey, PostgresBin: "/b",
-				Retention: 90 * 24 * time.Hour, BodyRetention: 36 * time.Hour, HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
+				Retention: 90 * 24 * time.Hour, BodyRetention: 36 * time.Hour, MetricsAddr: "10.0.0.1:9090", HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
 				AllowedOrigins: []string{"https://a.example", "http://localhost:3000"},
 				AllowNetworks: []netip.Prefix{
 					netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128"), netip.MustParsePrefix("192.0.2.7/32"),
@@ -220,6 +220,7 @@ HOOKQL_MASTER_KEY       (made in the data directory)             default
 HOOKQL_TRUSTED_PROXIES  (none)                                   default
 HOOKQL_RETENTION        30d                                      default
 HOOKQL_BODY_RETENTION   (as long as the rest)                    default
+HOOKQL_METRICS_ADDR     (none)                                   default
 HOOKQL_POSTGRES_BIN     (looked for where systems install them)  default
 `
 	if got := "\n" + c.String(); got != want {

@@ -127,6 +127,12 @@ func options() []option {
 			value: func(c *Config) flag.Value { return span{&c.BodyRetention, time.Hour} },
 		},
 		{
+			name:  "HOOKQL_METRICS_ADDR",
+			unset: "none",
+			doc:   "Address for /metrics alone, as host:port. It asks for no key, so let it be one that only your own machines can reach. In development mode /metrics is at HOOKQL_ADDR as well.",
+			value: func(c *Config) flag.Value { return (*address)(&c.MetricsAddr) },
+		},
+		{
 			name:  "HOOKQL_POSTGRES_BIN",
 			unset: "looked for where systems install them",
 			doc:   "Directory of the programs initdb and postgres, which the private PostgreSQL runs.",
