@@ -109,7 +109,7 @@ func devHandler(b *testing.B) http.Handler {
 	keys := auth.New(store.DB, auth.Options{Dev: true, Workspace: ready.workspaceID})
 	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
 	engine := newEngine(c, addr, store.DB, log)
-	return routes(c, addr, parts{&resolvers.Resolver{DB: store.DB, Engine: engine}, ready, keys, newMetrics(engine, store.DB, log)}, log)
+	return routes(c, addr, parts{&resolvers.Resolver{DB: store.DB, Engine: engine}, ready, resolvers.Options{Log: log, Keys: keys}, newMetrics(engine, store.DB, log)})
 }
 
 // BenchmarkUnderAbuse asks the program for a list while eight connections throw

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/delivery"
-	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/graphiql"
 	"github.com/hookql/hookql/internal/origin"
@@ -33,6 +32,7 @@ func newEngine(c config.Config, addr *net.TCPAddr, store *db.DB, log *slog.Logge
 		Queue:    store,
 		Webhooks: store,
 		Nodes:    nodes{store},
+		Hub:      delivery.Hub{Wire: store, Log: log},
 		Log:      log,
 		Version:  version(),
 		Patience: patience,
@@ -55,17 +55,16 @@ func (n nodes) Join(ctx context.Context) (delivery.Node, error) {
 type parts struct {
 	*resolvers.Resolver
 	setup   setup
-	keys    *auth.Authenticator
+	options resolvers.Options
 	metrics *metrics
 }
 
 // routes is everything that the service answers at addr.
-func routes(c config.Config, addr *net.TCPAddr, p parts, log *slog.Logger) http.Handler {
+func routes(c config.Config, addr *net.TCPAddr, p parts) http.Handler {
 	store := p.DB
 	store.OnStatement = resolvers.CountStatement
 	mux := http.NewServeMux()
-	api := resolvers.NewHandler(p.Resolver, resolvers.Options{Log: log, HideSchema: c.HideSchema})
-	mux.Handle("/graphql", p.metrics.watch(p.keys.Handler(api)))
+	mux.Handle("/graphql", p.metrics.watch(p.options.Keys.Handler(resolvers.NewHandler(p.Resolver, p.options))))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)
 	mux.Handle("/graphiql/", page)

@@ -22,6 +22,7 @@ import (
 	"github.com/hookql/hookql/db/embedded"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 	"github.com/hookql/hookql/resolvers"
 )
@@ -176,11 +177,15 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	})
 	engine := newEngine(c, addr, store.DB, log)
 	metrics := newMetrics(engine, store.DB, log)
+	live := &graphqlhttp.Connections{}
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	server := &http.Server{
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		Handler:           routes(c, addr, parts{&resolvers.Resolver{DB: store.DB, Engine: engine}, setup, keys, metrics}, log),
+		BaseContext: func(net.Listener) context.Context { return requests },
+		Handler: routes(c, addr, parts{
+			&resolvers.Resolver{DB: store.DB, Engine: engine}, setup,
+			resolvers.Options{Log: log, HideSchema: c.HideSchema, Keys: keys, Connections: live}, metrics,
+		}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second, // for 1 MiB at 0.6 Mbit/s
 		WriteTimeout:      90 * time.Second, // more than a test run may take
@@ -188,6 +193,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(live.Stop)
 	fmt.Fprint(stdout, banner(c, addr.String(), store, setup.newKey))
 	if metricsListener != nil {
 		fmt.Fprintf(stdout, "  %-10s http://%s/metrics\n", "Metrics", metricsListener.Addr())
@@ -201,6 +207,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		return nil
 	})
 	group.Go(func() error { return keys.Run(ctx) })
+	group.Go(func() error { return keys.RunSessions(ctx) })
 	if metricsListener != nil {
 		group.Go(func() error { return metrics.serve(ctx, metricsListener) })
 	}
@@ -216,18 +223,23 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		}
 		defer stopDelivering()
 		defer time.AfterFunc(lastCalls, stopDelivering).Stop()
-		return errors.Join(cause, stop(requests, server, cut))
+		return errors.Join(cause, stop(requests, server, live, cut))
 	})
 	return group.Wait()
 }
 
 // stop lets the requests in flight end, and cuts those that do not in time.
-func stop(requests context.Context, server *http.Server, cut context.CancelCauseFunc) error {
+// Connections that stay are told to end when that begins; the server does not
+// know the sockets among them.
+func stop(requests context.Context, server *http.Server, live *graphqlhttp.Connections, cut context.CancelCauseFunc) error {
 	defer time.AfterFunc(patience, func() { cut(errors.New("HookQL was stopped")) }).Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(requests), grace)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("stop serving: %w", err), server.Close())
+	}
+	if err := live.Wait(ctx); err != nil {
+		return fmt.Errorf("stop sockets: %w", err)
 	}
 	return nil
 }

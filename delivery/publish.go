@@ -176,6 +176,7 @@ func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, 
 		stale, err := e.Queue.Ingest(ctx, versions, all)
 		e.Metrics.wrote(StepIngest, written(all, stale), writing, err)
 		if err == nil && len(stale) == 0 {
+			e.Hub.published(all)
 			return e.handOver(all, began), nil
 		}
 		e.giveBack(all)

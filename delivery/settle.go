@@ -69,6 +69,8 @@ func (e *Engine) record(batch []settlement) {
 	}
 	if err != nil {
 		e.log().Error("outcomes of deliveries are lost; they are sent again", "deliveries", len(all), "error", err)
+	} else {
+		e.Hub.settled(all)
 	}
 	for _, s := range batch {
 		e.noteParked(s)
