@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -575,4 +576,37 @@ func TestTheDatabaseIsAlwaysRight(t *testing.T) {
 	check()
 	r.eventually(0, open)
 	check()
+}
+
+// lossy is a database whose answer to the first settling is lost.
+type lossy struct {
+	Queue
+	lost sync.Once
+}
+
+func (q *lossy) Settle(ctx context.Context, all []webhook.Settled, suspendAfter time.Duration) (failing []string, err error) {
+	failing, err = q.Queue.Settle(ctx, all, suspendAfter)
+	q.lost.Do(func() { err = errors.New("the connection was cut") })
+	return failing, err
+}
+
+// What was recorded, and is recorded again because nobody knows, stands there
+// once.
+func TestALostAnswerIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(e *Engine) { e.Queue = &lossy{Queue: e.Queue} })
+	r.webhook(nil)
+	r.publish(1)
+	r.eventually(0, open)
+	r.publish(1) // is settled only after the first was again
+	r.eventually(2, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+	if n := r.count(`SELECT count(*) FROM attempts WHERE NOT late`); n != 2 {
+		t.Errorf("%d attempts", n)
+	}
+	if n := r.count(`SELECT sum(count) FROM delivery_stats WHERE kind <> 'SUCCEEDED'`); n != 2 {
+		t.Errorf("%d attempts are counted", n)
+	}
+	if n := r.count(`SELECT count FROM delivery_stats WHERE kind = 'SUCCEEDED'`); n != 2 {
+		t.Errorf("%d successes are counted", n)
+	}
 }
