@@ -20,7 +20,7 @@ const module = "github.com/hookql/hookql"
 // imports is who may import whom, our packages and others', tests aside. One
 // way: main → resolvers → {graph, db, delivery} → internal/webhook.
 var imports = map[string][]string{
-	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/graphqlhttp", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
+	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/graphqlhttp", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "github.com/prometheus/client_golang", "golang.org/x/sync"},
 	"db":                   {"internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
 	"delivery":             {"internal/webhook"},
@@ -174,7 +174,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 		"Ping", "Migrate", "MakePartitions", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
 		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "StillOpen", "Notify", "Listen", "CheckSealing", "RotateSealing",
-		"EndLeftTestRuns", "MakePartitions",
+		"EndLeftTestRuns", "Check", "QueueDepth",
 		"Ingest", "ClaimDue", "ClaimParked", "Parked", "Settle", "JoinNodes", "FreeLeft", "WebhooksVersions",
 	}
 	for _, p := range packages(t) {

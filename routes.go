@@ -51,12 +51,20 @@ func (n nodes) Join(ctx context.Context) (delivery.Node, error) {
 	return node, nil
 }
 
-// routes is everything that the service answers.
-func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, o resolvers.Options) http.Handler {
-	store := r.DB
+// parts are what the routes lead to.
+type parts struct {
+	*resolvers.Resolver
+	setup   setup
+	options resolvers.Options
+	metrics *metrics
+}
+
+// routes is everything that the service answers at addr.
+func routes(c config.Config, addr *net.TCPAddr, p parts) http.Handler {
+	store := p.DB
 	store.OnStatement = resolvers.CountStatement
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", o.Keys.Handler(resolvers.NewHandler(r, o)))
+	mux.Handle("/graphql", p.metrics.watch(p.options.Keys.Handler(resolvers.NewHandler(p.Resolver, p.options))))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)
 	mux.Handle("/graphiql/", page)
@@ -64,8 +72,9 @@ func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, 
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, store) })
 	if c.Dev {
+		mux.Handle("GET /metrics", p.metrics.handler())
 		receivers := &webhooktest.Receivers{Secrets: func(ctx context.Context, url string) ([]string, error) {
-			return store.SecretsByURL(ctx, s.workspaceID, url)
+			return store.SecretsByURL(ctx, p.setup.workspaceID, url)
 		}}
 		mux.Handle("/receiver/", http.StripPrefix("/receiver/", receivers))
 	}

@@ -178,8 +178,9 @@ func (d *DB) Parked(ctx context.Context, after string, limit int) ([][2]string, 
 }
 
 // A row whose lease is another by now stays as it is; its attempt is kept, and
-// marked as late. The order of what is counted keeps two processes from waiting
-// for each other.
+// marked as late. What was recorded already, because its answer was lost, is
+// neither recorded nor counted again. The order of what is counted keeps two
+// processes from waiting for each other.
 var settle = newStatement("deliveries.settle", `
 WITH settled AS (
 	SELECT *
@@ -208,6 +209,8 @@ WITH settled AS (
 	FROM unnest($6::text[], $7::text[], $8::text[], $9::integer[], $10::text[], $11::text[], $12::text[],
 			$13::timestamptz[], $14::bigint[], $15::json[], $16::text[], $17::bytea[])
 		AS a (id, workspace_id, delivery_id, number, trigger, outcome, message, started_at, total_us, exchange, payload_format, response_body)
+	ON CONFLICT DO NOTHING
+	RETURNING id
 ), counted AS (
 	INSERT INTO delivery_stats AS s (webhook_id, hour, kind, workspace_id, count)
 	SELECT webhook_id, date_trunc('hour', now(), 'UTC'), kind, workspace_id, sum(count)
@@ -219,6 +222,7 @@ WITH settled AS (
 		UNION ALL
 		SELECT *
 		FROM unnest($18::text[], $19::text[], $20::text[], $21::bigint[])
+		WHERE EXISTS (SELECT FROM recorded)
 	) AS c (webhook_id, kind, workspace_id, count)
 	GROUP BY webhook_id, kind, workspace_id
 	ORDER BY webhook_id, kind

@@ -39,6 +39,12 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_by_delivery ON ONLY public.attempts USING btree (delivery_id, id);
 
+CREATE TABLE closed_workspaces (
+    id text COLLATE "C" NOT NULL,
+    closed_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT closed_workspaces_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE deliveries (
     id text COLLATE "C" NOT NULL,
     workspace_id text COLLATE "C" NOT NULL,
@@ -90,6 +96,7 @@ CREATE TABLE event_types (
     schema json,
     example_made boolean NOT NULL DEFAULT false,
     archived_at timestamp with time zone,
+    enforce_schema boolean NOT NULL DEFAULT false,
     CONSTRAINT event_types_pkey PRIMARY KEY (id),
     CONSTRAINT event_types_name_key UNIQUE (name),
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
@@ -116,6 +123,7 @@ CREATE TABLE events (
     published_at timestamp with time zone NOT NULL,
     CONSTRAINT events_pkey PRIMARY KEY (id)
 );
+CREATE INDEX events_by_resource ON ONLY public.events USING btree (workspace_id, resource_id) WHERE (resource_id IS NOT NULL);
 CREATE INDEX events_newest ON ONLY public.events USING btree (workspace_id, id);
 
 CREATE TABLE idempotency_keys (

@@ -30,6 +30,8 @@ type Engine struct {
 	// Log gets each test run at debug level, and what goes wrong; nil: nothing
 	// is logged.
 	Log *slog.Logger
+	// Metrics are told what the engine does.
+	Metrics Metrics
 	// Version follows HookQL/ in User-Agent; empty: HookQL alone.
 	Version string
 	// TestTimeout is how long a whole test run may take; zero: 60 seconds.

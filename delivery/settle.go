@@ -84,7 +84,10 @@ func (e *Engine) record(batch []settlement) {
 func (e *Engine) write(all []webhook.Settled) (failing []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
-	return e.Queue.Settle(ctx, all, e.suspendAfter())
+	began := time.Now()
+	failing, err = e.Queue.Settle(ctx, all, e.suspendAfter())
+	e.Metrics.wrote(StepSettle, len(all), began, err)
+	return failing, err
 }
 
 // noteParked remembers that a delivery was parked which waits for room alone.

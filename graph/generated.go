@@ -228,6 +228,7 @@ type ComplexityRoot struct {
 		CreatedAt     func(childComplexity int) int
 		Description   func(childComplexity int) int
 		Documentation func(childComplexity int) int
+		EnforceSchema func(childComplexity int) int
 		Example       func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Name          func(childComplexity int) int
@@ -610,6 +611,7 @@ type EventResolver interface {
 }
 type EventTypeResolver interface {
 	Schema(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
+
 	Example(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
 }
 type HttpRequestResolver interface {
@@ -1382,6 +1384,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventType.Documentation(childComplexity), true
+	case "EventType.enforceSchema":
+		if e.ComplexityRoot.EventType.EnforceSchema == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventType.EnforceSchema(childComplexity), true
 	case "EventType.example":
 		if e.ComplexityRoot.EventType.Example == nil {
 			break
@@ -3945,6 +3953,8 @@ type EventType implements Node {
   documentation: URL
   """The JSON Schema (2020-12) of its payload."""
   schema: JSON
+  """Whether events are refused at publishing whose data do not fit ` + "`" + `schema` + "`" + `. Tests always have to fit."""
+  enforceSchema: Boolean!
   """A payload that tests send; generated from ` + "`" + `schema` + "`" + ` where none was given."""
   example: JSON!
   """When it was archived."""
@@ -3969,6 +3979,8 @@ input CreateEventTypeInput {
   documentation: URL
   """The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences."""
   schema: JSON
+  """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
+  enforceSchema: Boolean = false
   """A payload for tests that fits ` + "`" + `schema` + "`" + `, at most 64 KiB. Made from ` + "`" + `schema` + "`" + ` when omitted; ` + "`" + `{}` + "`" + ` without one."""
   example: JSON
 }
@@ -3998,6 +4010,8 @@ input UpdateEventTypeInput {
   documentation: URL
   """The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit."""
   schema: JSON
+  """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
+  enforceSchema: Boolean
   """A payload for tests."""
   example: JSON
 }
@@ -4498,6 +4512,8 @@ input TestPayloadInput {
   eventName: String!
   """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB. It must fit the event type's schema."""
   data: JSON!
+  """The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is ` + "`" + `NOT_FOUND` + "`" + ` and nothing is sent."""
+  resourceId: String
 }
 
 """A test to run."""
@@ -5514,6 +5530,8 @@ func (ec *executionContext) childFields_EventType(ctx context.Context, field gra
 		return ec.fieldContext_EventType_documentation(ctx, field)
 	case "schema":
 		return ec.fieldContext_EventType_schema(ctx, field)
+	case "enforceSchema":
+		return ec.fieldContext_EventType_enforceSchema(ctx, field)
 	case "example":
 		return ec.fieldContext_EventType_example(ctx, field)
 	case "archivedAt":
@@ -10304,6 +10322,29 @@ func (ec *executionContext) _EventType_schema(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_EventType_schema(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("EventType", field, true, true, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _EventType_enforceSchema(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventType_enforceSchema(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EnforceSchema, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EventType_enforceSchema(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type Boolean does not have child fields"))
 }
 
 func (ec *executionContext) _EventType_example(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
@@ -19097,8 +19138,11 @@ func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Conte
 	if _, present := asMap["description"]; !present {
 		asMap["description"] = ""
 	}
+	if _, present := asMap["enforceSchema"]; !present {
+		asMap["enforceSchema"] = false
+	}
 
-	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "enforceSchema", "example"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -19147,6 +19191,13 @@ func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Conte
 				return it, err
 			}
 			it.Schema = graphql.OmittableOf(data)
+		case "enforceSchema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enforceSchema"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnforceSchema = graphql.OmittableOf(data)
 		case "example":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -20317,7 +20368,7 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"eventName", "data"}
+	fieldsInOrder := [...]string{"eventName", "data", "resourceId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20338,6 +20389,13 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 				return it, err
 			}
 			it.Data = data
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -20469,7 +20527,7 @@ func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "enforceSchema", "example"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20518,6 +20576,13 @@ func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Conte
 				return it, err
 			}
 			it.Schema = graphql.OmittableOf(data)
+		case "enforceSchema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enforceSchema"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnforceSchema = graphql.OmittableOf(data)
 		case "example":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -22698,6 +22763,11 @@ func (ec *executionContext) _EventType(ctx context.Context, sel ast.SelectionSet
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "enforceSchema":
+			out.Values[i] = ec._EventType_enforceSchema(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "example":
 			field := field
 

@@ -115,6 +115,8 @@ type CreateEventTypeInput struct {
 	Documentation graphql.Omittable[*string] `json:"documentation,omitempty"`
 	// The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences.
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
+	// Whether to refuse events at publishing whose data do not fit `schema`.
+	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
 	// A payload for tests that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }
@@ -702,6 +704,8 @@ type TestPayloadInput struct {
 	EventName string `json:"eventName"`
 	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB. It must fit the event type's schema.
 	Data json.RawMessage `json:"data"`
+	// The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is `NOT_FOUND` and nothing is sent.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
 }
 
 // A page of test results.
@@ -802,6 +806,8 @@ type UpdateEventTypeInput struct {
 	Documentation graphql.Omittable[*string] `json:"documentation,omitempty"`
 	// The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit.
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
+	// Whether to refuse events at publishing whose data do not fit `schema`.
+	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
 	// A payload for tests.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }

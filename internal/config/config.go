@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/hookql/hookql/internal/seal"
 )
@@ -50,6 +51,13 @@ type Config struct {
 	MasterKeys []seal.Key
 	// OperatorKey opens the API, "" for the one that was made at the first start.
 	OperatorKey string
+	// Retention is how long events and what became of them are kept.
+	Retention time.Duration
+	// BodyRetention is how long their data and the bodies of answers are kept,
+	// 0 for as long as the rest.
+	BodyRetention time.Duration
+	// MetricsAddr is the host:port of the metrics, "" for none of their own.
+	MetricsAddr string
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.
 	PostgresBin string
 

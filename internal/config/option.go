@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // option is one row of the table.
@@ -112,6 +113,24 @@ func options() []option {
 			unset: "none",
 			doc:   "Networks of the proxies in front, whose X-Forwarded-For says which address sent a wrong key, comma separated.",
 			value: func(c *Config) flag.Value { return (*networks)(&c.TrustedProxies) },
+		},
+		{
+			name:    "HOOKQL_RETENTION",
+			initial: "30d",
+			doc:     "How long events, deliveries, attempts and test runs are kept, in days (30d) or hours (36h), at least 1d. They are removed by the day, so what is older than a day more is gone.",
+			value:   func(c *Config) flag.Value { return span{&c.Retention, 24 * time.Hour} },
+		},
+		{
+			name:  "HOOKQL_BODY_RETENTION",
+			unset: "as long as the rest",
+			doc:   "How long the data of events and the bodies of receivers' answers are kept, where that is shorter, at least 1h. An event's data stay until all its deliveries are finished.",
+			value: func(c *Config) flag.Value { return span{&c.BodyRetention, time.Hour} },
+		},
+		{
+			name:  "HOOKQL_METRICS_ADDR",
+			unset: "none",
+			doc:   "Address for /metrics alone, as host:port. It asks for no key, so let it be one that only your own machines can reach. In development mode /metrics is at HOOKQL_ADDR as well.",
+			value: func(c *Config) flag.Value { return (*address)(&c.MetricsAddr) },
 		},
 		{
 			name:  "HOOKQL_POSTGRES_BIN",

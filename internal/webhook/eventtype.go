@@ -22,6 +22,8 @@ type EventType struct {
 	// Schema is the JSON Schema of the data, nil where there is none. Lists
 	// are read without it: it can be large, and few ask for it.
 	Schema json.RawMessage
+	// EnforceSchema refuses published events whose data do not fit Schema.
+	EnforceSchema bool
 	// Example is the data that tests send.
 	Example json.RawMessage
 	// ExampleMade says that the example was made from the schema, and follows
@@ -67,6 +69,9 @@ func (t *EventType) Validate() Errors {
 	if Reserved(t.Name) {
 		errs = append(errs, NewError(Invalid,
 			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", ReservedPrefix), "name"))
+	}
+	if t.EnforceSchema && t.Schema == nil {
+		errs = append(errs, NewError(Invalid, "There is no schema that could be enforced. Give a `schema`, or leave `enforceSchema` out.", "enforceSchema"))
 	}
 	errs = append(errs, sizeMistake(t.Schema, "schema")...)
 	return append(errs, sizeMistake(t.Example, "example")...)
