@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/hookql/hookql/internal/seal"
 )
@@ -50,6 +51,9 @@ type Config struct {
 	MasterKeys []seal.Key
 	// OperatorKey opens the API, "" for the one that was made at the first start.
 	OperatorKey string
+	// LeaseMargin is how much longer a process has a delivery in hand than an
+	// attempt may take, zero for the engine's choice.
+	LeaseMargin time.Duration
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.
 	PostgresBin string
 

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 const goodKey = "0123456789abcdef0123456789abcdef"
@@ -39,10 +40,10 @@ func TestParse(t *testing.T) {
 		"everything by environment": {
 			env: "HOOKQL_ADDR=:80 HOOKQL_DATA_DIR=/d DATABASE_URL=" + remote + " HOOKQL_DEV=0 " +
 				"HOOKQL_ALLOWED_ORIGINS=https://a.example,http://localhost:3000 HOOKQL_ALLOW_NETWORKS=10.0.0.0/8,fd00::1,192.0.2.7 " +
-				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b HOOKQL_OPERATOR_KEY=" + goodKey,
+				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b HOOKQL_LEASE_MARGIN=2m HOOKQL_OPERATOR_KEY=" + goodKey,
 			want: Config{
 				Addr: ":80", DataDir: "/d", DatabaseURL: remote, AllowHTTP: true, OperatorKey: goodKey, PostgresBin: "/b",
-				HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
+				HideSchema: true, UniqueURLs: true, LeaseMargin: 2 * time.Minute, AllowPorts: []uint16{22, 6666},
 				AllowedOrigins: []string{"https://a.example", "http://localhost:3000"},
 				AllowNetworks: []netip.Prefix{
 					netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128"), netip.MustParsePrefix("192.0.2.7/32"),
@@ -114,6 +115,8 @@ func TestMistakes(t *testing.T) {
 		{env: "HOOKQL_ALLOW_PORTS=22,https", want: `"https" is no port`},
 		{env: "HOOKQL_ALLOW_PORTS=65536", want: "from 1 to 65535"},
 		{env: "HOOKQL_HIDE_SCHEMA=perhaps", want: "HOOKQL_HIDE_SCHEMA"},
+		{env: "HOOKQL_LEASE_MARGIN=1s", want: `HOOKQL_LEASE_MARGIN="1s": write a time from 2s to 10m`},
+		{env: "HOOKQL_LEASE_MARGIN=15", want: "write a time from 2s to 10m, such as 15s"},
 		{env: "HOOKQL_ALLOW_NETWORKS=intranet", want: `"intranet" is no network`},
 		{env: "HOOKQL_ALLOW_NETWORKS=10.0.0.0/33", want: "is no network"},
 		{env: "HOOKQL_ALLOW_NETWORKS=fe80::1%eth0", want: "is no network"},

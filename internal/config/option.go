@@ -114,6 +114,12 @@ func options() []option {
 			value: func(c *Config) flag.Value { return (*networks)(&c.TrustedProxies) },
 		},
 		{
+			name:  "HOOKQL_LEASE_MARGIN",
+			unset: "15s",
+			doc:   "How much longer than an attempt may take a process keeps a delivery to itself, 2s to 10m. A process that stands still for longer is overtaken. For tests; the default is right.",
+			value: func(c *Config) flag.Value { return (*margin)(&c.LeaseMargin) },
+		},
+		{
 			name:  "HOOKQL_POSTGRES_BIN",
 			unset: "looked for where systems install them",
 			doc:   "Directory of the programs initdb and postgres, which the private PostgreSQL runs.",

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hookql/hookql/internal/seal"
 )
@@ -227,6 +228,25 @@ func parseList[T any](s string, parse func(string) (T, error)) ([]T, error) {
 		return nil, errors.New(strings.Join(mistakes, "; "))
 	}
 	return list, nil
+}
+
+// margin is how much longer than an attempt a lease is.
+type margin time.Duration
+
+func (m *margin) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 2*time.Second || d > 10*time.Minute {
+		return errors.New("write a time from 2s to 10m, such as 15s")
+	}
+	*m = margin(d)
+	return nil
+}
+
+func (m *margin) String() string {
+	if *m == 0 {
+		return ""
+	}
+	return time.Duration(*m).String()
 }
 
 // masterKeys seal secrets.
