@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){
 		"hookql":         main,
 		"serve-receiver": serveReceiver,
+		"count-arrivals": countArrivals,
 	})
 }
 

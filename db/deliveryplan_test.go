@@ -234,7 +234,7 @@ func ExplainDeliveries(t *testing.T, url string) {
 	cases["deliveries of events counted"] = reading{counted.count, counted.countArgs(ws, webhook.DeliveryFilter{}), "_event_id_idx", 200}
 	cases["counts of events"] = reading{countDeliveriesOfEvents, []any{ws, pq.Array(ids), firstAfter(webhook.DeliveryPrefix, ids)}, "_event_id_idx", 200}
 	cases["attempts counted"] = reading{countAttempts, []any{ws, pq.Array(some(c.deliveries, 25)), firstAfter(webhook.AttemptPrefix, some(c.deliveries, 25))}, "_delivery_id_id_idx", 200}
-	cases["open of webhooks"] = reading{countOpenOfWebhooks, []any{ws, pq.Array(c.webhooks)}, "_webhook_id_state_next_at_idx", 1000}
+	cases["open of webhooks"] = reading{countOpenOfWebhooks, []any{ws, pq.Array(c.webhooks)}, "_webhook_id_state_idx", 1000}
 	cases["bodies"] = reading{listAttemptBodies, []any{ws, pq.Array(some(c.attempts, 25)), some(c.attempts, 1)[0], some(c.attempts, 25)[24], 1 << 20}, "_pkey", 100}
 
 	for name, r := range cases {

@@ -219,3 +219,20 @@ func (d *DB) CountEvents(ctx context.Context, workspaceID string, f webhook.Even
 	err = d.get(ctx, d.pool, countEvents, &n, eventFilterArgs(workspaceID, f, webhook.Page{})...)
 	return n, err
 }
+
+var findPublishedResources = newStatement("events.find_resources", `
+SELECT resource.id
+FROM unnest($2::text[]) AS resource (id)
+WHERE EXISTS (
+	SELECT
+	FROM events
+	WHERE workspace_id = $1
+		AND resource_id = resource.id
+)`)
+
+// PublishedResources are those of some resources that an event of the workspace
+// is about.
+func (d *DB) PublishedResources(ctx context.Context, workspaceID string, ids []string) (known []string, err error) {
+	err = d.list(ctx, d.pool, findPublishedResources, &known, workspaceID, texts(ids))
+	return known, err
+}

@@ -22,6 +22,7 @@ type eventTypeRow struct {
 	Description   string
 	Documentation *string
 	Schema        []byte
+	EnforceSchema bool `db:"enforce_schema"`
 	Example       json.RawMessage
 	ExampleMade   bool       `db:"example_made"`
 	ArchivedAt    *time.Time `db:"archived_at"`
@@ -38,6 +39,7 @@ func (r eventTypeRow) eventType() *webhook.EventType {
 		Description:   r.Description,
 		Documentation: r.Documentation,
 		Schema:        r.Schema,
+		EnforceSchema: r.EnforceSchema,
 		Example:       r.Example,
 		ExampleMade:   r.ExampleMade,
 		ArchivedAt:    utc(r.ArchivedAt),
@@ -63,6 +65,7 @@ const eventTypeColumns = `
 	category,
 	description,
 	documentation,
+	enforce_schema,
 	example,
 	example_made,
 	archived_at,
@@ -108,7 +111,7 @@ func (d *DB) inCatalogue(ctx context.Context, fn func(*sqlx.Tx) error) error {
 var insertEventType = newStatement("event_types.insert", `
 INSERT INTO event_types (`+eventTypeColumns+`,
 	schema
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (name) DO NOTHING`)
 
 // insertEventType adds a type unless its name is taken, and says whether it did.
@@ -120,6 +123,7 @@ func (d *DB) insertEventType(ctx context.Context, tx *sqlx.Tx, t *webhook.EventT
 		t.Category,
 		t.Description,
 		t.Documentation,
+		t.EnforceSchema,
 		[]byte(t.Example),
 		t.ExampleMade,
 		t.ArchivedAt,
@@ -179,7 +183,8 @@ UPDATE event_types SET
 	example = $7,
 	example_made = $8,
 	archived_at = $9,
-	updated_at = $10
+	updated_at = $10,
+	enforce_schema = $11
 WHERE id = $1`)
 
 func (d *DB) updateEventType(ctx context.Context, tx *sqlx.Tx, t *webhook.EventType) error {
@@ -194,6 +199,7 @@ func (d *DB) updateEventType(ctx context.Context, tx *sqlx.Tx, t *webhook.EventT
 		t.ExampleMade,
 		t.ArchivedAt,
 		t.UpdatedAt,
+		t.EnforceSchema,
 	)
 	return err
 }

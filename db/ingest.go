@@ -149,7 +149,7 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) AS claimed (workspa
 ORDER BY workspace_id, uid
 ON CONFLICT DO NOTHING`)
 
-var findUIDs = newStatement("event_uids.find", `
+var findClaimedUIDs = newStatement("event_uids.find_claimed", `
 SELECT workspace_id, uid, event_id, content_hash
 FROM event_uids
 WHERE (workspace_id, uid) IN (SELECT * FROM unnest($1::text[], $2::text[]))`)
@@ -178,7 +178,7 @@ func (d *DB) claimUIDs(ctx context.Context, tx *sqlx.Tx, all []webhook.Publicati
 		return nil, err
 	}
 	var rows []uidRow
-	if err := d.list(ctx, tx, findUIDs, &rows, pq.Array(workspaces), pq.Array(uids)); err != nil {
+	if err := d.list(ctx, tx, findClaimedUIDs, &rows, pq.Array(workspaces), pq.Array(uids)); err != nil {
 		return nil, err
 	}
 	first := make(map[[2]string]uidRow, len(rows))

@@ -90,6 +90,7 @@ CREATE TABLE event_types (
     schema json,
     example_made boolean NOT NULL DEFAULT false,
     archived_at timestamp with time zone,
+    enforce_schema boolean NOT NULL DEFAULT false,
     CONSTRAINT event_types_pkey PRIMARY KEY (id),
     CONSTRAINT event_types_name_key UNIQUE (name),
     CONSTRAINT event_types_name_check CHECK ((name ~ '^[A-Za-z0-9_.-]{1,128}$'::text))
@@ -116,6 +117,7 @@ CREATE TABLE events (
     published_at timestamp with time zone NOT NULL,
     CONSTRAINT events_pkey PRIMARY KEY (id)
 );
+CREATE INDEX events_by_resource ON ONLY public.events USING btree (workspace_id, resource_id) WHERE (resource_id IS NOT NULL);
 CREATE INDEX events_newest ON ONLY public.events USING btree (workspace_id, id);
 
 CREATE TABLE idempotency_keys (

@@ -353,11 +353,15 @@ WHERE workspace_id = $1
 	AND id = $2`)
 
 // DeleteWebhook deletes a webhook that is found by its id or uid, else
-// webhook.NotFound, unless check has something against it.
+// webhook.NotFound, unless check has something against it. Its open deliveries
+// are canceled.
 func (d *DB) DeleteWebhook(ctx context.Context, workspaceID, idOrUID string, check func(*webhook.Webhook) error) (id string, err error) {
 	err = d.onLocked(ctx, workspaceID, idOrUID, func(tx *sqlx.Tx, w *webhook.Webhook) error {
 		id = w.ID
 		if err := check(w); err != nil {
+			return err
+		}
+		if _, err := d.exec(ctx, tx, cancelDeliveriesOfWebhook, workspaceID, w.ID); err != nil {
 			return err
 		}
 		_, err := d.exec(ctx, tx, deleteWebhook, workspaceID, w.ID)

@@ -115,13 +115,49 @@ var deleteWorkspace = newStatement("workspaces.delete", `
 DELETE FROM workspaces
 WHERE id = $1`)
 
-// DeleteWorkspace deletes a workspace with all that is in it.
+var deleteAttemptsOfWorkspace = newStatement("attempts.delete_of_workspace", `
+DELETE FROM attempts
+USING deliveries
+WHERE deliveries.workspace_id = $1
+	AND attempts.delivery_id = deliveries.id`)
+
+var deleteDeliveriesOfWorkspace = newStatement("deliveries.delete_of_workspace", `
+DELETE FROM deliveries
+WHERE workspace_id = $1`)
+
+var deleteEventUIDsOfWorkspace = newStatement("event_uids.delete_of_workspace", `
+DELETE FROM event_uids
+WHERE workspace_id = $1`)
+
+var deleteEventsOfWorkspace = newStatement("events.delete_of_workspace", `
+DELETE FROM events
+WHERE workspace_id = $1`)
+
+var deleteStatsOfWorkspace = newStatement("delivery_stats.delete_of_workspace", `
+DELETE FROM delivery_stats
+WHERE workspace_id = $1`)
+
+// DeleteWorkspace deletes a workspace with all that is in it. It goes first: who
+// still writes into it by a lock on one of its rows has then ended, and what was
+// written is deleted, too.
 func (d *DB) DeleteWorkspace(ctx context.Context, id string) error {
-	n, err := d.exec(ctx, d.pool, deleteWorkspace, id)
-	if err == nil && n == 0 {
-		return webhook.NotFound
-	}
-	return err
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		n, err := d.exec(ctx, tx, deleteWorkspace, id)
+		if err == nil && n == 0 {
+			err = webhook.NotFound
+		}
+		if err != nil {
+			return err
+		}
+		for _, s := range []statement{
+			deleteAttemptsOfWorkspace, deleteDeliveriesOfWorkspace, deleteEventUIDsOfWorkspace, deleteEventsOfWorkspace, deleteStatsOfWorkspace,
+		} {
+			if _, err := d.exec(ctx, tx, s, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 var listNewestWorkspaces = newStatement("workspaces.list_newest", `

@@ -125,9 +125,10 @@ func (e *Engine) claim(stop <-chan struct{}) {
 	}
 }
 
-// Wake makes the engine look at once for what is due. Somebody calls it who has
-// just made something so.
+// Wake makes the engine look at once for what is due, because something else
+// than it has made something so. It never blocks.
 func (e *Engine) Wake() {
+	e.setUp()
 	select {
 	case e.wake <- struct{}{}:
 	default: // it is about to look

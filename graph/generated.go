@@ -78,6 +78,11 @@ type ComplexityRoot struct {
 		UserErrors func(childComplexity int) int
 	}
 
+	CancelDeliveryPayload struct {
+		Delivery   func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
 	CancelTestRunPayload struct {
 		TestRun    func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -222,6 +227,7 @@ type ComplexityRoot struct {
 		CreatedAt     func(childComplexity int) int
 		Description   func(childComplexity int) int
 		Documentation func(childComplexity int) int
+		EnforceSchema func(childComplexity int) int
 		Example       func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Name          func(childComplexity int) int
@@ -264,6 +270,7 @@ type ComplexityRoot struct {
 
 	Mutation struct {
 		ArchiveEventType    func(childComplexity int, input ArchiveEventTypeInput) int
+		CancelDelivery      func(childComplexity int, input CancelDeliveryInput) int
 		CancelTestRun       func(childComplexity int, input CancelTestRunInput) int
 		CreateAPIKey        func(childComplexity int, input CreateAPIKeyInput) int
 		CreateEventType     func(childComplexity int, input CreateEventTypeInput) int
@@ -274,7 +281,10 @@ type ComplexityRoot struct {
 		PublishEvent        func(childComplexity int, input PublishEventInput) int
 		PublishEvents       func(childComplexity int, input PublishEventsInput) int
 		ReplaceWebhook      func(childComplexity int, input ReplaceWebhookInput) int
+		ReplayEvents        func(childComplexity int, input ReplayEventsInput) int
 		RestoreEventType    func(childComplexity int, input RestoreEventTypeInput) int
+		RetryDeliveries     func(childComplexity int, input RetryDeliveriesInput) int
+		RetryDelivery       func(childComplexity int, input RetryDeliveryInput) int
 		RevokeAPIKey        func(childComplexity int, input RevokeAPIKeyInput) int
 		RotateWebhookSecret func(childComplexity int, input RotateWebhookSecretInput) int
 		TestWebhook         func(childComplexity int, input TestWebhookInput) int
@@ -329,8 +339,25 @@ type ComplexityRoot struct {
 		Webhook    func(childComplexity int) int
 	}
 
+	ReplayEventsPayload struct {
+		ContinueAfter func(childComplexity int) int
+		Count         func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
 	RestoreEventTypePayload struct {
 		EventType  func(childComplexity int) int
+		UserErrors func(childComplexity int) int
+	}
+
+	RetryDeliveriesPayload struct {
+		ContinueAfter func(childComplexity int) int
+		Count         func(childComplexity int) int
+		UserErrors    func(childComplexity int) int
+	}
+
+	RetryDeliveryPayload struct {
+		Delivery   func(childComplexity int) int
 		UserErrors func(childComplexity int) int
 	}
 
@@ -578,6 +605,7 @@ type EventResolver interface {
 }
 type EventTypeResolver interface {
 	Schema(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
+
 	Example(ctx context.Context, obj *webhook.EventType) (json.RawMessage, error)
 }
 type HttpRequestResolver interface {
@@ -599,6 +627,10 @@ type MutationResolver interface {
 	CancelTestRun(ctx context.Context, input CancelTestRunInput) (*CancelTestRunPayload, error)
 	PublishEvent(ctx context.Context, input PublishEventInput) (*PublishEventPayload, error)
 	PublishEvents(ctx context.Context, input PublishEventsInput) (*PublishEventsPayload, error)
+	RetryDelivery(ctx context.Context, input RetryDeliveryInput) (*RetryDeliveryPayload, error)
+	RetryDeliveries(ctx context.Context, input RetryDeliveriesInput) (*RetryDeliveriesPayload, error)
+	ReplayEvents(ctx context.Context, input ReplayEventsInput) (*ReplayEventsPayload, error)
+	CancelDelivery(ctx context.Context, input CancelDeliveryInput) (*CancelDeliveryPayload, error)
 	CreateEventType(ctx context.Context, input CreateEventTypeInput) (*CreateEventTypePayload, error)
 	UpdateEventType(ctx context.Context, input UpdateEventTypeInput) (*UpdateEventTypePayload, error)
 	ArchiveEventType(ctx context.Context, input ArchiveEventTypeInput) (*ArchiveEventTypePayload, error)
@@ -783,6 +815,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ArchiveEventTypePayload.UserErrors(childComplexity), true
+
+	case "CancelDeliveryPayload.delivery":
+		if e.ComplexityRoot.CancelDeliveryPayload.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelDeliveryPayload.Delivery(childComplexity), true
+	case "CancelDeliveryPayload.userErrors":
+		if e.ComplexityRoot.CancelDeliveryPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CancelDeliveryPayload.UserErrors(childComplexity), true
 
 	case "CancelTestRunPayload.testRun":
 		if e.ComplexityRoot.CancelTestRunPayload.TestRun == nil {
@@ -1329,6 +1374,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.EventType.Documentation(childComplexity), true
+	case "EventType.enforceSchema":
+		if e.ComplexityRoot.EventType.EnforceSchema == nil {
+			break
+		}
+
+		return e.ComplexityRoot.EventType.EnforceSchema(childComplexity), true
 	case "EventType.example":
 		if e.ComplexityRoot.EventType.Example == nil {
 			break
@@ -1501,6 +1552,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ArchiveEventType(childComplexity, args["input"].(ArchiveEventTypeInput)), true
+	case "Mutation.cancelDelivery":
+		if e.ComplexityRoot.Mutation.CancelDelivery == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelDelivery_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelDelivery(childComplexity, args["input"].(CancelDeliveryInput)), true
 	case "Mutation.cancelTestRun":
 		if e.ComplexityRoot.Mutation.CancelTestRun == nil {
 			break
@@ -1611,6 +1673,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.ReplaceWebhook(childComplexity, args["input"].(ReplaceWebhookInput)), true
+	case "Mutation.replayEvents":
+		if e.ComplexityRoot.Mutation.ReplayEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_replayEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReplayEvents(childComplexity, args["input"].(ReplayEventsInput)), true
 	case "Mutation.restoreEventType":
 		if e.ComplexityRoot.Mutation.RestoreEventType == nil {
 			break
@@ -1622,6 +1695,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RestoreEventType(childComplexity, args["input"].(RestoreEventTypeInput)), true
+	case "Mutation.retryDeliveries":
+		if e.ComplexityRoot.Mutation.RetryDeliveries == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryDeliveries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryDeliveries(childComplexity, args["input"].(RetryDeliveriesInput)), true
+	case "Mutation.retryDelivery":
+		if e.ComplexityRoot.Mutation.RetryDelivery == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_retryDelivery_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RetryDelivery(childComplexity, args["input"].(RetryDeliveryInput)), true
 	case "Mutation.revokeApiKey":
 		if e.ComplexityRoot.Mutation.RevokeAPIKey == nil {
 			break
@@ -1961,6 +2056,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.ReplaceWebhookPayload.Webhook(childComplexity), true
 
+	case "ReplayEventsPayload.continueAfter":
+		if e.ComplexityRoot.ReplayEventsPayload.ContinueAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayEventsPayload.ContinueAfter(childComplexity), true
+	case "ReplayEventsPayload.count":
+		if e.ComplexityRoot.ReplayEventsPayload.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayEventsPayload.Count(childComplexity), true
+	case "ReplayEventsPayload.userErrors":
+		if e.ComplexityRoot.ReplayEventsPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ReplayEventsPayload.UserErrors(childComplexity), true
+
 	case "RestoreEventTypePayload.eventType":
 		if e.ComplexityRoot.RestoreEventTypePayload.EventType == nil {
 			break
@@ -1973,6 +2087,38 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RestoreEventTypePayload.UserErrors(childComplexity), true
+
+	case "RetryDeliveriesPayload.continueAfter":
+		if e.ComplexityRoot.RetryDeliveriesPayload.ContinueAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveriesPayload.ContinueAfter(childComplexity), true
+	case "RetryDeliveriesPayload.count":
+		if e.ComplexityRoot.RetryDeliveriesPayload.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveriesPayload.Count(childComplexity), true
+	case "RetryDeliveriesPayload.userErrors":
+		if e.ComplexityRoot.RetryDeliveriesPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveriesPayload.UserErrors(childComplexity), true
+
+	case "RetryDeliveryPayload.delivery":
+		if e.ComplexityRoot.RetryDeliveryPayload.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveryPayload.Delivery(childComplexity), true
+	case "RetryDeliveryPayload.userErrors":
+		if e.ComplexityRoot.RetryDeliveryPayload.UserErrors == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetryDeliveryPayload.UserErrors(childComplexity), true
 
 	case "RetryPolicy.backoffFactor":
 		if e.ComplexityRoot.RetryPolicy.BackoffFactor == nil {
@@ -2866,6 +3012,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputArchiveEventTypeInput,
+		ec.unmarshalInputCancelDeliveryInput,
 		ec.unmarshalInputCancelTestRunInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateEventTypeInput,
@@ -2880,7 +3027,10 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPublishEventInput,
 		ec.unmarshalInputPublishEventsInput,
 		ec.unmarshalInputReplaceWebhookInput,
+		ec.unmarshalInputReplayEventsInput,
 		ec.unmarshalInputRestoreEventTypeInput,
+		ec.unmarshalInputRetryDeliveriesInput,
+		ec.unmarshalInputRetryDeliveryInput,
 		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputRevokeApiKeyInput,
 		ec.unmarshalInputRotateWebhookSecretInput,
@@ -3190,7 +3340,7 @@ type Mutation {
     input: RotateWebhookSecretInput!
   ): RotateWebhookSecretPayload @hasScope(scope: WEBHOOKS_WRITE)
 
-  """Deletes a webhook. Its test runs stay readable by their ids."""
+  """Deletes a webhook. Open deliveries to it are canceled; its deliveries and test runs stay readable."""
   deleteWebhook(
     """Which webhook."""
     input: DeleteWebhookInput!
@@ -3225,6 +3375,40 @@ type Mutation {
     """The events."""
     input: PublishEventsInput!
   ): PublishEventsPayload @hasScope(scope: EVENTS_WRITE)
+
+  """
+  Sends one delivery now: a finished one again, with its retry policy from the beginning, or one that waits. Its webhook
+  must be ` + "`" + `ACTIVE` + "`" + `.
+  """
+  retryDelivery(
+    """Which delivery."""
+    input: RetryDeliveryInput!
+  ): RetryDeliveryPayload @hasScope(scope: EVENTS_WRITE)
+
+  """
+  Sends finished deliveries to a webhook again, such as all that failed in an outage, the oldest first. Takes at most 10,000
+  at a time; ` + "`" + `continueAfter` + "`" + ` says where to go on.
+  """
+  retryDeliveries(
+    """Which deliveries."""
+    input: RetryDeliveriesInput!
+  ): RetryDeliveriesPayload @hasScope(scope: EVENTS_WRITE)
+
+  """
+  Delivers to a webhook what it missed: every event that it subscribes to now and that was never to be delivered to it, the
+  oldest first. Looks at no more than 50,000 events and delivers at most 10,000 at a time; ` + "`" + `continueAfter` + "`" + ` says where to go
+  on.
+  """
+  replayEvents(
+    """Which webhook, since when."""
+    input: ReplayEventsInput!
+  ): ReplayEventsPayload @hasScope(scope: EVENTS_WRITE)
+
+  """Stops a delivery that is not finished. A request that is under way is not called back, but its outcome changes nothing."""
+  cancelDelivery(
+    """Which delivery."""
+    input: CancelDeliveryInput!
+  ): CancelDeliveryPayload @hasScope(scope: EVENTS_WRITE)
 
   """Adds an event type to the catalogue. For operators."""
   createEventType(
@@ -3262,7 +3446,7 @@ type Mutation {
     input: UpdateWorkspaceInput!
   ): UpdateWorkspacePayload @hasScope(scope: WORKSPACES_WRITE)
 
-  """Closes a workspace and deletes what it holds: webhooks, test runs and keys. For operators."""
+  """Closes a workspace and deletes what it holds: webhooks, events, deliveries, test runs and keys. For operators."""
   deleteWorkspace(
     """Which workspace."""
     input: DeleteWorkspaceInput!
@@ -3698,6 +3882,8 @@ type EventType implements Node {
   documentation: URL
   """The JSON Schema (2020-12) of its payload."""
   schema: JSON
+  """Whether events are refused at publishing whose data do not fit ` + "`" + `schema` + "`" + `. Tests always have to fit."""
+  enforceSchema: Boolean!
   """A payload that tests send; generated from ` + "`" + `schema` + "`" + ` where none was given."""
   example: JSON!
   """When it was archived."""
@@ -3722,6 +3908,8 @@ input CreateEventTypeInput {
   documentation: URL
   """The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences."""
   schema: JSON
+  """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
+  enforceSchema: Boolean = false
   """A payload for tests that fits ` + "`" + `schema` + "`" + `, at most 64 KiB. Made from ` + "`" + `schema` + "`" + ` when omitted; ` + "`" + `{}` + "`" + ` without one."""
   example: JSON
 }
@@ -3751,6 +3939,8 @@ input UpdateEventTypeInput {
   documentation: URL
   """The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit."""
   schema: JSON
+  """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
+  enforceSchema: Boolean
   """A payload for tests."""
   example: JSON
 }
@@ -4251,6 +4441,8 @@ input TestPayloadInput {
   eventName: String!
   """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB. It must fit the event type's schema."""
   data: JSON!
+  """The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is ` + "`" + `NOT_FOUND` + "`" + ` and nothing is sent."""
+  resourceId: String
 }
 
 """A test to run."""
@@ -4767,6 +4959,80 @@ enum StatsWindow {
   LAST_7_DAYS
 }
 
+"""A delivery to send now."""
+input RetryDeliveryInput {
+  """The delivery's id."""
+  id: ID!
+}
+
+"""The outcome of ` + "`" + `retryDelivery` + "`" + `."""
+type RetryDeliveryPayload {
+  """The delivery, due now."""
+  delivery: Delivery
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""Deliveries to send again."""
+input RetryDeliveriesInput {
+  """The webhook's id or uid."""
+  webhookId: ID!
+  """In which of these states: ` + "`" + `FAILED` + "`" + `, ` + "`" + `CANCELED` + "`" + ` and ` + "`" + `SUCCEEDED` + "`" + ` can be."""
+  status: [DeliveryStatus!] = [FAILED]
+  """Queued at or after."""
+  createdAfter: DateTime!
+  """Queued before. Now when omitted."""
+  createdBefore: DateTime
+  """Only count, change nothing."""
+  dryRun: Boolean = false
+}
+
+"""The outcome of ` + "`" + `retryDeliveries` + "`" + `."""
+type RetryDeliveriesPayload {
+  """How many deliveries were or would be queued, at most 10,000."""
+  count: Int
+  """Where there are more: the ` + "`" + `createdAfter` + "`" + ` to ask again with."""
+  continueAfter: DateTime
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""Events to deliver to a webhook that missed them."""
+input ReplayEventsInput {
+  """The webhook's id or uid."""
+  webhookId: ID!
+  """Published at or after."""
+  publishedAfter: DateTime!
+  """Published before. Now when omitted."""
+  publishedBefore: DateTime
+  """Only count, change nothing."""
+  dryRun: Boolean = false
+}
+
+"""The outcome of ` + "`" + `replayEvents` + "`" + `."""
+type ReplayEventsPayload {
+  """How many deliveries were or would be queued, at most 10,000."""
+  count: Int
+  """Where there are events that were not looked at: the ` + "`" + `publishedAfter` + "`" + ` to ask again with."""
+  continueAfter: DateTime
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
+"""A delivery to stop."""
+input CancelDeliveryInput {
+  """The delivery's id."""
+  id: ID!
+}
+
+"""The outcome of ` + "`" + `cancelDelivery` + "`" + `."""
+type CancelDeliveryPayload {
+  """The delivery."""
+  delivery: Delivery
+  """What to mend."""
+  userErrors: [UserError!]!
+}
+
 # ---------------------------------------------------------------- help for receivers
 
 """
@@ -4889,6 +5155,16 @@ func (ec *executionContext) childFields_ArchiveEventTypePayload(ctx context.Cont
 		return ec.fieldContext_ArchiveEventTypePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ArchiveEventTypePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CancelDeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_CancelDeliveryPayload_delivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CancelDeliveryPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CancelDeliveryPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CancelTestRunPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5183,6 +5459,8 @@ func (ec *executionContext) childFields_EventType(ctx context.Context, field gra
 		return ec.fieldContext_EventType_documentation(ctx, field)
 	case "schema":
 		return ec.fieldContext_EventType_schema(ctx, field)
+	case "enforceSchema":
+		return ec.fieldContext_EventType_enforceSchema(ctx, field)
 	case "example":
 		return ec.fieldContext_EventType_example(ctx, field)
 	case "archivedAt":
@@ -5311,6 +5589,18 @@ func (ec *executionContext) childFields_ReplaceWebhookPayload(ctx context.Contex
 	return nil, fmt.Errorf("no field named %q was found under type ReplaceWebhookPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_ReplayEventsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_ReplayEventsPayload_count(ctx, field)
+	case "continueAfter":
+		return ec.fieldContext_ReplayEventsPayload_continueAfter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ReplayEventsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplayEventsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RestoreEventTypePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "eventType":
@@ -5319,6 +5609,28 @@ func (ec *executionContext) childFields_RestoreEventTypePayload(ctx context.Cont
 		return ec.fieldContext_RestoreEventTypePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RestoreEventTypePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryDeliveriesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "count":
+		return ec.fieldContext_RetryDeliveriesPayload_count(ctx, field)
+	case "continueAfter":
+		return ec.fieldContext_RetryDeliveriesPayload_continueAfter(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryDeliveriesPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryDeliveriesPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RetryDeliveryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "delivery":
+		return ec.fieldContext_RetryDeliveryPayload_delivery(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RetryDeliveryPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetryDeliveryPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5979,6 +6291,20 @@ func (ec *executionContext) field_Mutation_archiveEventType_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_cancelDelivery_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (CancelDeliveryInput, error) {
+			return ec.unmarshalNCancelDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_cancelTestRun_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6119,12 +6445,54 @@ func (ec *executionContext) field_Mutation_replaceWebhook_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_replayEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReplayEventsInput, error) {
+			return ec.unmarshalNReplayEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_restoreEventType_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RestoreEventTypeInput, error) {
 			return ec.unmarshalNRestoreEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypeInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryDeliveries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RetryDeliveriesInput, error) {
+			return ec.unmarshalNRetryDeliveriesInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_retryDelivery_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (RetryDeliveryInput, error) {
+			return ec.unmarshalNRetryDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7321,6 +7689,70 @@ func (ec *executionContext) _ArchiveEventTypePayload_userErrors(ctx context.Cont
 func (ec *executionContext) fieldContext_ArchiveEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "ArchiveEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelDeliveryPayload_delivery(ctx context.Context, field graphql.CollectedField, obj *CancelDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelDeliveryPayload_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Delivery) graphql.Marshaler {
+			return ec.marshalODelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CancelDeliveryPayload_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelDeliveryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CancelDeliveryPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *CancelDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CancelDeliveryPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CancelDeliveryPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CancelDeliveryPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -9793,6 +10225,29 @@ func (ec *executionContext) fieldContext_EventType_schema(_ context.Context, fie
 	return graphql.NewScalarFieldContext("EventType", field, true, true, errors.New("field of type JSON does not have child fields"))
 }
 
+func (ec *executionContext) _EventType_enforceSchema(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EventType_enforceSchema(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EnforceSchema, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EventType_enforceSchema(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EventType", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
 func (ec *executionContext) _EventType_example(ctx context.Context, field graphql.CollectedField, obj *webhook.EventType) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10915,6 +11370,254 @@ func (ec *executionContext) fieldContext_Mutation_publishEvents(ctx context.Cont
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_publishEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryDelivery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryDelivery(ctx, fc.Args["input"].(RetryDeliveryInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *RetryDeliveryPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *RetryDeliveryPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RetryDeliveryPayload) graphql.Marshaler {
+			return ec.marshalORetryDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryDelivery(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryDeliveryPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_retryDeliveries(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_retryDeliveries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RetryDeliveries(ctx, fc.Args["input"].(RetryDeliveriesInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *RetryDeliveriesPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *RetryDeliveriesPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RetryDeliveriesPayload) graphql.Marshaler {
+			return ec.marshalORetryDeliveriesPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_retryDeliveries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryDeliveriesPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_retryDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_replayEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replayEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplayEvents(ctx, fc.Args["input"].(ReplayEventsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *ReplayEventsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *ReplayEventsPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ReplayEventsPayload) graphql.Marshaler {
+			return ec.marshalOReplayEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replayEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplayEventsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replayEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_cancelDelivery(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_cancelDelivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CancelDelivery(ctx, fc.Args["input"].(CancelDeliveryInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_WRITE")
+				if err != nil {
+					var zeroVal *CancelDeliveryPayload
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *CancelDeliveryPayload
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *CancelDeliveryPayload) graphql.Marshaler {
+			return ec.marshalOCancelDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_cancelDelivery(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CancelDeliveryPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_cancelDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -12865,6 +13568,84 @@ func (ec *executionContext) fieldContext_ReplaceWebhookPayload_userErrors(_ cont
 	return fc, nil
 }
 
+func (ec *executionContext) _ReplayEventsPayload_count(ctx context.Context, field graphql.CollectedField, obj *ReplayEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayEventsPayload_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayEventsPayload_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplayEventsPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ReplayEventsPayload_continueAfter(ctx context.Context, field graphql.CollectedField, obj *ReplayEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayEventsPayload_continueAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ContinueAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayEventsPayload_continueAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplayEventsPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _ReplayEventsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *ReplayEventsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplayEventsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplayEventsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplayEventsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RestoreEventTypePayload_eventType(ctx context.Context, field graphql.CollectedField, obj *RestoreEventTypePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12919,6 +13700,148 @@ func (ec *executionContext) _RestoreEventTypePayload_userErrors(ctx context.Cont
 func (ec *executionContext) fieldContext_RestoreEventTypePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RestoreEventTypePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryDeliveriesPayload_count(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveriesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveriesPayload_count(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveriesPayload_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryDeliveriesPayload", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetryDeliveriesPayload_continueAfter(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveriesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveriesPayload_continueAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ContinueAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalODateTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveriesPayload_continueAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetryDeliveriesPayload", field, false, false, errors.New("field of type DateTime does not have child fields"))
+}
+
+func (ec *executionContext) _RetryDeliveriesPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveriesPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveriesPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveriesPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryDeliveriesPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryDeliveryPayload_delivery(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveryPayload_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivery, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Delivery) graphql.Marshaler {
+			return ec.marshalODelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveryPayload_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryDeliveryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetryDeliveryPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *RetryDeliveryPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetryDeliveryPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetryDeliveryPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetryDeliveryPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -17874,6 +18797,36 @@ func (ec *executionContext) unmarshalInputArchiveEventTypeInput(ctx context.Cont
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCancelDeliveryInput(ctx context.Context, obj any) (CancelDeliveryInput, error) {
+	var it CancelDeliveryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputCancelTestRunInput(ctx context.Context, obj any) (CancelTestRunInput, error) {
 	var it CancelTestRunInput
 	if obj == nil {
@@ -17962,8 +18915,11 @@ func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Conte
 	if _, present := asMap["description"]; !present {
 		asMap["description"] = ""
 	}
+	if _, present := asMap["enforceSchema"]; !present {
+		asMap["enforceSchema"] = false
+	}
 
-	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "enforceSchema", "example"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -18012,6 +18968,13 @@ func (ec *executionContext) unmarshalInputCreateEventTypeInput(ctx context.Conte
 				return it, err
 			}
 			it.Schema = graphql.OmittableOf(data)
+		case "enforceSchema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enforceSchema"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnforceSchema = graphql.OmittableOf(data)
 		case "example":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -18766,6 +19729,61 @@ func (ec *executionContext) unmarshalInputReplaceWebhookInput(ctx context.Contex
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputReplayEventsInput(ctx context.Context, obj any) (ReplayEventsInput, error) {
+	var it ReplayEventsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+
+	fieldsInOrder := [...]string{"webhookId", "publishedAfter", "publishedBefore", "dryRun"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "webhookId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("webhookId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WebhookID = data
+		case "publishedAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("publishedAfter"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PublishedAfter = data
+		case "publishedBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("publishedBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.PublishedBefore = graphql.OmittableOf(data)
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRestoreEventTypeInput(ctx context.Context, obj any) (RestoreEventTypeInput, error) {
 	var it RestoreEventTypeInput
 	if obj == nil {
@@ -18791,6 +19809,101 @@ func (ec *executionContext) unmarshalInputRestoreEventTypeInput(ctx context.Cont
 				return it, err
 			}
 			it.Name = data
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryDeliveriesInput(ctx context.Context, obj any) (RetryDeliveriesInput, error) {
+	var it RetryDeliveriesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["status"]; !present {
+		asMap["status"] = []any{"FAILED"}
+	}
+	if _, present := asMap["dryRun"]; !present {
+		asMap["dryRun"] = false
+	}
+
+	fieldsInOrder := [...]string{"webhookId", "status", "createdAfter", "createdBefore", "dryRun"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "webhookId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("webhookId"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.WebhookID = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalODeliveryStatus2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDeliveryStatusᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = graphql.OmittableOf(data)
+		case "createdAfter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdAfter"))
+			data, err := ec.unmarshalNDateTime2timeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedAfter = data
+		case "createdBefore":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("createdBefore"))
+			data, err := ec.unmarshalODateTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CreatedBefore = graphql.OmittableOf(data)
+		case "dryRun":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dryRun"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DryRun = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputRetryDeliveryInput(ctx context.Context, obj any) (RetryDeliveryInput, error) {
+	var it RetryDeliveryInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"id"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "id":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("id"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ID = data
 		}
 	}
 	return it, nil
@@ -19032,7 +20145,7 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"eventName", "data"}
+	fieldsInOrder := [...]string{"eventName", "data", "resourceId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -19053,6 +20166,13 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 				return it, err
 			}
 			it.Data = data
+		case "resourceId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ResourceID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -19184,7 +20304,7 @@ func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "example"}
+	fieldsInOrder := [...]string{"name", "title", "category", "description", "documentation", "schema", "enforceSchema", "example"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -19233,6 +20353,13 @@ func (ec *executionContext) unmarshalInputUpdateEventTypeInput(ctx context.Conte
 				return it, err
 			}
 			it.Schema = graphql.OmittableOf(data)
+		case "enforceSchema":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enforceSchema"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.EnforceSchema = graphql.OmittableOf(data)
 		case "example":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("example"))
 			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
@@ -19838,6 +20965,49 @@ func (ec *executionContext) _ArchiveEventTypePayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._ArchiveEventTypePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var cancelDeliveryPayloadImplementors = []string{"CancelDeliveryPayload"}
+
+func (ec *executionContext) _CancelDeliveryPayload(ctx context.Context, sel ast.SelectionSet, obj *CancelDeliveryPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cancelDeliveryPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CancelDeliveryPayload")
+		case "delivery":
+			out.Values[i] = ec._CancelDeliveryPayload_delivery(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CancelDeliveryPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21370,6 +22540,11 @@ func (ec *executionContext) _EventType(ctx context.Context, sel ast.SelectionSet
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "enforceSchema":
+			out.Values[i] = ec._EventType_enforceSchema(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "example":
 			field := field
 
@@ -21887,6 +23062,34 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "publishEvents":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_publishEvents(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "retryDelivery":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryDelivery(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "retryDeliveries":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_retryDeliveries(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "replayEvents":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replayEvents(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "cancelDelivery":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_cancelDelivery(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -22606,6 +23809,54 @@ func (ec *executionContext) _ReplaceWebhookPayload(ctx context.Context, sel ast.
 	return out
 }
 
+var replayEventsPayloadImplementors = []string{"ReplayEventsPayload"}
+
+func (ec *executionContext) _ReplayEventsPayload(ctx context.Context, sel ast.SelectionSet, obj *ReplayEventsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replayEventsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplayEventsPayload")
+		case "count":
+			out.Values[i] = ec._ReplayEventsPayload_count(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "continueAfter":
+			out.Values[i] = ec._ReplayEventsPayload_continueAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ReplayEventsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var restoreEventTypePayloadImplementors = []string{"RestoreEventTypePayload"}
 
 func (ec *executionContext) _RestoreEventTypePayload(ctx context.Context, sel ast.SelectionSet, obj *RestoreEventTypePayload) graphql.Marshaler {
@@ -22625,6 +23876,97 @@ func (ec *executionContext) _RestoreEventTypePayload(ctx context.Context, sel as
 			}
 		case "userErrors":
 			out.Values[i] = ec._RestoreEventTypePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryDeliveriesPayloadImplementors = []string{"RetryDeliveriesPayload"}
+
+func (ec *executionContext) _RetryDeliveriesPayload(ctx context.Context, sel ast.SelectionSet, obj *RetryDeliveriesPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryDeliveriesPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryDeliveriesPayload")
+		case "count":
+			out.Values[i] = ec._RetryDeliveriesPayload_count(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "continueAfter":
+			out.Values[i] = ec._RetryDeliveriesPayload_continueAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryDeliveriesPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var retryDeliveryPayloadImplementors = []string{"RetryDeliveryPayload"}
+
+func (ec *executionContext) _RetryDeliveryPayload(ctx context.Context, sel ast.SelectionSet, obj *RetryDeliveryPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retryDeliveryPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetryDeliveryPayload")
+		case "delivery":
+			out.Values[i] = ec._RetryDeliveryPayload_delivery(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RetryDeliveryPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25480,6 +26822,11 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNCancelDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryInput(ctx context.Context, v any) (CancelDeliveryInput, error) {
+	res, err := ec.unmarshalInputCancelDeliveryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNCancelTestRunInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunInput(ctx context.Context, v any) (CancelTestRunInput, error) {
 	res, err := ec.unmarshalInputCancelTestRunInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -25994,8 +27341,23 @@ func (ec *executionContext) unmarshalNReplaceWebhookInput2githubᚗcomᚋhookql�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNReplayEventsInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsInput(ctx context.Context, v any) (ReplayEventsInput, error) {
+	res, err := ec.unmarshalInputReplayEventsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNRestoreEventTypeInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypeInput(ctx context.Context, v any) (RestoreEventTypeInput, error) {
 	res, err := ec.unmarshalInputRestoreEventTypeInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRetryDeliveriesInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesInput(ctx context.Context, v any) (RetryDeliveriesInput, error) {
+	res, err := ec.unmarshalInputRetryDeliveriesInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNRetryDeliveryInput2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryInput(ctx context.Context, v any) (RetryDeliveryInput, error) {
+	res, err := ec.unmarshalInputRetryDeliveryInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -26754,6 +28116,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOCancelDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelDeliveryPayload(ctx context.Context, sel ast.SelectionSet, v *CancelDeliveryPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CancelDeliveryPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCancelTestRunPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐCancelTestRunPayload(ctx context.Context, sel ast.SelectionSet, v *CancelTestRunPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -27197,11 +28566,32 @@ func (ec *executionContext) marshalOReplaceWebhookPayload2ᚖgithubᚗcomᚋhook
 	return ec._ReplaceWebhookPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOReplayEventsPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐReplayEventsPayload(ctx context.Context, sel ast.SelectionSet, v *ReplayEventsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ReplayEventsPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORestoreEventTypePayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRestoreEventTypePayload(ctx context.Context, sel ast.SelectionSet, v *RestoreEventTypePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._RestoreEventTypePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORetryDeliveriesPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveriesPayload(ctx context.Context, sel ast.SelectionSet, v *RetryDeliveriesPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetryDeliveriesPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORetryDeliveryPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryDeliveryPayload(ctx context.Context, sel ast.SelectionSet, v *RetryDeliveryPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetryDeliveryPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx context.Context, v any) (*RetryPolicyInput, error) {

@@ -53,6 +53,20 @@ type ArchiveEventTypePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A delivery to stop.
+type CancelDeliveryInput struct {
+	// The delivery's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `cancelDelivery`.
+type CancelDeliveryPayload struct {
+	// The delivery.
+	Delivery *webhook.Delivery `json:"delivery,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A test run to stop.
 type CancelTestRunInput struct {
 	// The test run's id.
@@ -101,6 +115,8 @@ type CreateEventTypeInput struct {
 	Documentation graphql.Omittable[*string] `json:"documentation,omitempty"`
 	// The JSON Schema (2020-12) of its payload, an object of at most 64 KiB. It refers to nothing outside itself, formats are checked, and patterns are regular expressions without lookarounds and backreferences.
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
+	// Whether to refuse events at publishing whose data do not fit `schema`.
+	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
 	// A payload for tests that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }
@@ -507,6 +523,28 @@ type ReplaceWebhookPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Events to deliver to a webhook that missed them.
+type ReplayEventsInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// Published at or after.
+	PublishedAfter time.Time `json:"publishedAfter"`
+	// Published before. Now when omitted.
+	PublishedBefore graphql.Omittable[*time.Time] `json:"publishedBefore,omitempty"`
+	// Only count, change nothing.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The outcome of `replayEvents`.
+type ReplayEventsPayload struct {
+	// How many deliveries were or would be queued, at most 10,000.
+	Count *int `json:"count,omitempty"`
+	// Where there are events that were not looked at: the `publishedAfter` to ask again with.
+	ContinueAfter *time.Time `json:"continueAfter,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // An archived event type to restore.
 type RestoreEventTypeInput struct {
 	// The name.
@@ -517,6 +555,44 @@ type RestoreEventTypeInput struct {
 type RestoreEventTypePayload struct {
 	// The event type.
 	EventType *webhook.EventType `json:"eventType,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Deliveries to send again.
+type RetryDeliveriesInput struct {
+	// The webhook's id or uid.
+	WebhookID string `json:"webhookId"`
+	// In which of these states: `FAILED`, `CANCELED` and `SUCCEEDED` can be.
+	Status graphql.Omittable[[]webhook.DeliveryStatus] `json:"status,omitempty"`
+	// Queued at or after.
+	CreatedAfter time.Time `json:"createdAfter"`
+	// Queued before. Now when omitted.
+	CreatedBefore graphql.Omittable[*time.Time] `json:"createdBefore,omitempty"`
+	// Only count, change nothing.
+	DryRun graphql.Omittable[*bool] `json:"dryRun,omitempty"`
+}
+
+// The outcome of `retryDeliveries`.
+type RetryDeliveriesPayload struct {
+	// How many deliveries were or would be queued, at most 10,000.
+	Count *int `json:"count,omitempty"`
+	// Where there are more: the `createdAfter` to ask again with.
+	ContinueAfter *time.Time `json:"continueAfter,omitempty"`
+	// What to mend.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A delivery to send now.
+type RetryDeliveryInput struct {
+	// The delivery's id.
+	ID string `json:"id"`
+}
+
+// The outcome of `retryDelivery`.
+type RetryDeliveryPayload struct {
+	// The delivery, due now.
+	Delivery *webhook.Delivery `json:"delivery,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -621,6 +697,8 @@ type TestPayloadInput struct {
 	EventName string `json:"eventName"`
 	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB. It must fit the event type's schema.
 	Data json.RawMessage `json:"data"`
+	// The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is `NOT_FOUND` and nothing is sent.
+	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
 }
 
 // A page of test results.
@@ -721,6 +799,8 @@ type UpdateEventTypeInput struct {
 	Documentation graphql.Omittable[*string] `json:"documentation,omitempty"`
 	// The JSON Schema of its payload. An example that was made from the old one is made anew; one that was given must fit.
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
+	// Whether to refuse events at publishing whose data do not fit `schema`.
+	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
 	// A payload for tests.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }

@@ -73,6 +73,7 @@ func (r mutationResolver) createEventType(ctx context.Context, input graph.Creat
 		Description:   or(input.Description, ""),
 		Documentation: input.Documentation.Value(),
 		Schema:        input.Schema.Value(),
+		EnforceSchema: or(input.EnforceSchema, false),
 		Example:       input.Example.Value(),
 		ExampleMade:   input.Example.Value() == nil,
 		CreatedAt:     now,
@@ -107,6 +108,7 @@ func updateEventType(t *webhook.EventType, input graph.UpdateEventTypeInput) (er
 	change(&errs, "title", input.Title, &t.Title)
 	change(&errs, "category", input.Category, &t.Category)
 	change(&errs, "description", input.Description, &t.Description)
+	change(&errs, "enforceSchema", input.EnforceSchema, &t.EnforceSchema)
 	if link, given := input.Documentation.ValueOK(); given {
 		t.Documentation = link
 	}

@@ -183,14 +183,29 @@ func (r *Resolver) checkType(ctx context.Context, e *webhook.Event) (errs webhoo
 		return webhook.Errors{webhook.NewError(webhook.Invalid, "Event types whose names begin with `webhook.` are published by HookQL alone. Choose another name.", "eventName")}, nil
 	}
 	known, err := r.types.find(ctx, r.DB, e.Name)
-	if err != nil || known != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case known != nil && known.EnforceSchema:
+		return r.misfit(ctx, known, e)
+	case known != nil:
+		return nil, nil
 	}
 	all, err := loadersOf(ctx).catalogue()
 	if err != nil {
 		return nil, err
 	}
 	return webhook.Errors{webhook.NewError(webhook.UnknownEventType, unknownEventType(e.Name, all), "eventName")}, nil
+}
+
+// misfit says how an event's data do not fit the schema of its type.
+func (r *Resolver) misfit(ctx context.Context, t *webhook.EventType, e *webhook.Event) (webhook.Errors, error) {
+	err := r.fits(ctx, t, e.Data)
+	var mistake *webhook.Error
+	if !errors.As(err, &mistake) {
+		return nil, err
+	}
+	return webhook.Errors{webhook.NewError(mistake.Code, fmt.Sprintf("This does not fit the schema of %q: %s", t.Name, mistake.Message), "data")}, nil
 }
 
 // typesFor is how long the catalogue is remembered.

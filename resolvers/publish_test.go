@@ -204,3 +204,24 @@ func TestPublishANewType(t *testing.T) {
 		t.Error("a type that was added just now is unknown")
 	}
 }
+
+func TestPublishEnforcesSchemas(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	b.must(t, `mutation { createEventType(input: {name: "ship.sailed", schema: {type: "object", required: ["ship"]}}) { userErrors { message } } }`, nil, nil)
+	if got := b.publishEvent(t, object{"eventName": "ship.sailed", "data": object{}}); got.PublishEvent.Event == nil {
+		t.Error("a schema is enforced that nobody wanted enforced")
+	}
+	b.must(t, `mutation { updateEventType(input: {name: "ship.sailed", enforceSchema: true}) { userErrors { message } } }`, nil, nil)
+	b.eventually(t, func() bool { // what is known of types is at most a second old
+		return cmp.Equal(b.mistakes(t, publishOne, object{"eventName": "ship.sailed", "data": object{}}), []string{"PAYLOAD_MISMATCH input.data"})
+	})
+	if got := b.publishEvent(t, object{"eventName": "ship.sailed", "data": object{"ship": "Fram"}}); got.PublishEvent.Event == nil {
+		t.Error("data that fit are refused")
+	}
+	if got := b.mistakes(t, `mutation($input: CreateEventTypeInput!) { createEventType(input: $input) { userErrors { code message field } } }`,
+		object{"name": "x", "enforceSchema": true}); !cmp.Equal(got, []string{"INVALID input.enforceSchema"}) {
+		t.Errorf("a schema that is not there: %v", got)
+	}
+}

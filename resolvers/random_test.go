@@ -134,6 +134,7 @@ func TestRandomDocuments(t *testing.T) {
 	t.Parallel()
 	const documents = 600
 	b := setup(t)
+	b.run(t)
 	h := b.happened(t)
 	var got testedRun
 	b.must(t, testJobStatus, map[string]any{"id": "w", "data": map[string]any{}}, &got)

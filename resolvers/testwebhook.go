@@ -174,7 +174,11 @@ func (r *Resolver) payloads(ctx context.Context, w *webhook.Webhook, input graph
 	if err != nil {
 		return nil, err
 	}
-	errs = append(errs, mismatches...)
+	unknown, err := r.unknownResources(ctx, w, input.Payloads.Value())
+	if err != nil {
+		return nil, err
+	}
+	errs = append(append(errs, mismatches...), unknown...)
 	for _, p := range list {
 		errs = append(errs, checkData(w, p.EventName, p.Data, input.Payloads.Value())...)
 	}
@@ -216,6 +220,36 @@ func (r *Resolver) mismatches(ctx context.Context, types []*webhook.EventType, i
 				fmt.Sprintf("This does not fit the schema of %q: %s", input.EventName, mistake.Message), "payloads", strconv.Itoa(i), "data"))
 		case err != nil:
 			return nil, err
+		}
+	}
+	return errs, nil
+}
+
+// unknownResources finds the resources of the payloads that no event is about,
+// or that the webhook wants no events about.
+func (r *Resolver) unknownResources(ctx context.Context, w *webhook.Webhook, inputs []*graph.TestPayloadInput) (errs webhook.Errors, err error) {
+	var ids, known []string
+	for _, input := range inputs {
+		if id := input.ResourceID.Value(); id != nil {
+			ids = append(ids, *id)
+		}
+	}
+	if ids == nil {
+		return nil, nil
+	}
+	if known, err = r.DB.PublishedResources(ctx, w.WorkspaceID, ids); err != nil {
+		return nil, err
+	}
+	for i, input := range inputs {
+		path := []string{"payloads", strconv.Itoa(i), "resourceId"}
+		switch id := input.ResourceID.Value(); {
+		case id == nil:
+		case !slices.Contains(known, *id):
+			errs = append(errs, webhook.NewError(webhook.NotFound,
+				fmt.Sprintf("No event about the resource %q was published in this workspace. Publish one first, or leave `resourceId` out.", *id), path...))
+		case !w.Concerns(id):
+			errs = append(errs, webhook.NewError(webhook.NotSubscribed,
+				fmt.Sprintf("The webhook is limited to other resources than %q. Add it to the webhook's `resourceIds`, or leave it out.", *id), path...))
 		}
 	}
 	return errs, nil

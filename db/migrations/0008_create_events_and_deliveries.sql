@@ -24,6 +24,7 @@ CREATE TABLE events (
 ) PARTITION BY RANGE (id);
 
 CREATE INDEX events_newest ON events (workspace_id, id);
+CREATE INDEX events_by_resource ON events (workspace_id, resource_id) WHERE resource_id IS NOT NULL;
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 
 -- Whose uid is whose event, kept as long as the event.

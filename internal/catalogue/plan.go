@@ -121,7 +121,7 @@ type absent struct{}
 
 // shown are the members of a type that a change can change.
 func shown(t *webhook.EventType) map[string]any {
-	members := map[string]any{"title": t.Title, "category": t.Category, "description": t.Description, "archived": t.ArchivedAt != nil,
+	members := map[string]any{"title": t.Title, "category": t.Category, "description": t.Description, "archived": t.ArchivedAt != nil, "enforceSchema": t.EnforceSchema,
 		"name": t.Name, "documentation": absent{}, "schema": decoded(t.Schema), "example": decoded(t.Example)}
 	if t.Documentation != nil {
 		members["documentation"] = *t.Documentation

@@ -101,7 +101,7 @@ func (r *reader) eventType(item ast.Node, schemas *payload.Cache) (t *webhook.Ev
 }
 
 // fieldNames are the members of an entry, in the order they are written.
-var fieldNames = []string{"name", "title", "category", "description", "documentation", "archived", "schema", "example"}
+var fieldNames = []string{"name", "title", "category", "description", "documentation", "archived", "schema", "enforceSchema", "example"}
 
 // field reads one member of an entry into t.
 func (r *reader) field(t *webhook.EventType, m member) {
@@ -124,6 +124,10 @@ func (r *reader) field(t *webhook.EventType, m member) {
 		if archived {
 			t.Archive(t.UpdatedAt)
 		}
+		right, wants = isBool, "`true` or `false`"
+	case "enforceSchema":
+		enforced, isBool := value.(bool)
+		t.EnforceSchema = enforced
 		right, wants = isBool, "`true` or `false`"
 	case "schema", "example":
 		encoded, err := webhook.EncodeJSON(value)

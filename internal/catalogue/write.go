@@ -38,6 +38,9 @@ func fields(t *webhook.EventType) (all []field, err error) {
 		}
 		all = append(all, field{"schema", schema})
 	}
+	if t.EnforceSchema {
+		all = append(all, field{"enforceSchema", true})
+	}
 	if !t.ExampleMade {
 		example, err := webhook.DecodeJSON(t.Example)
 		if err != nil {

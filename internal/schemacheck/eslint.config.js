@@ -60,7 +60,9 @@ export default [
           exceptions: {
             suffixes: ['Connection', 'Edge', 'Payload'],
             types: [
+              'DeliveryCounts', // are counted for one answer
               'DeliveryPreview', // is built for one answer
+              'DeliveryStats', // are summed up for one answer
               'HttpHeader',
               'HttpRequest',
               'HttpResponse',

@@ -25,7 +25,7 @@ type Event struct {
 
 // EventSuspended is the event type that HookQL itself publishes when it suspends
 // a webhook.
-const EventSuspended = reservedPrefix + "suspended"
+const EventSuspended = ReservedPrefix + "suspended"
 
 // Concerns says whether the webhook wants events about a resource: it is not
 // limited to others. Events about none go to those without a limit.

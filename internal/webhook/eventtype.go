@@ -22,6 +22,8 @@ type EventType struct {
 	// Schema is the JSON Schema of the data, nil where there is none. Lists
 	// are read without it: it can be large, and few ask for it.
 	Schema json.RawMessage
+	// EnforceSchema refuses published events whose data do not fit Schema.
+	EnforceSchema bool
 	// Example is the data that tests send.
 	Example json.RawMessage
 	// ExampleMade says that the example was made from the schema, and follows
@@ -52,13 +54,13 @@ const (
 	MaxCatalogueJSON = 8 << 20
 )
 
-// reservedPrefix begins the names of the types that HookQL publishes itself.
-const reservedPrefix = "webhook."
+// ReservedPrefix begins the names of the types that HookQL publishes itself.
+const ReservedPrefix = "webhook."
 
 // Reserved says whether an event type's name is one of HookQL's own, which
 // nobody else adds, changes or publishes, and which webhooks get only where they
 // name it whole.
-func Reserved(name string) bool { return strings.HasPrefix(name, reservedPrefix) }
+func Reserved(name string) bool { return strings.HasPrefix(name, ReservedPrefix) }
 
 // Validate finds every mistake in t, but for a name that is taken and for what
 // its schema says.
@@ -66,7 +68,10 @@ func (t *EventType) Validate() Errors {
 	errs := tagErrors(t)
 	if Reserved(t.Name) {
 		errs = append(errs, NewError(Invalid,
-			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", reservedPrefix), "name"))
+			fmt.Sprintf("Names that begin with `%s` are kept for HookQL's own events. Choose another.", ReservedPrefix), "name"))
+	}
+	if t.EnforceSchema && t.Schema == nil {
+		errs = append(errs, NewError(Invalid, "There is no schema that could be enforced. Give a `schema`, or leave `enforceSchema` out.", "enforceSchema"))
 	}
 	errs = append(errs, sizeMistake(t.Schema, "schema")...)
 	return append(errs, sizeMistake(t.Example, "example")...)

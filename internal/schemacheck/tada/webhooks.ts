@@ -116,6 +116,9 @@ export function about(found: NonNullable<ResultOf<typeof node>['node']>): string
       is<Equal<typeof found.verdict, 'PASS' | 'WARN' | 'FAIL' | 'SKIP' | null>>();
       return found.outcome ?? 'not sent';
     case 'ApiKey':
+    case 'Delivery':
+    case 'DeliveryAttempt':
+    case 'Event':
     case 'EventType':
     case 'Workspace':
       return found.id;
