@@ -26,6 +26,7 @@ type Verdict struct {
 	Mismatches int `json:"mismatches"`
 	Stale      int `json:"stale_writes"`
 	Late       int `json:"late_attempts"` // recorded, and changed nothing
+	TooLate    int `json:"read_too_late"` // answered in time, and not read in time
 
 	Duplicates  int `json:"duplicates"`
 	Unexplained int `json:"unexplained_duplicates"`
@@ -50,6 +51,8 @@ type Verdict struct {
 	Broken []string `json:"broken"`
 	// Examples are the first of what is wrong.
 	Examples []string `json:"examples,omitempty"`
+
+	relaxed bool
 }
 
 const (
@@ -57,7 +60,7 @@ const (
 	// a process may wait on a busy machine between the beginning of an attempt
 	// and that of its request, from when on its duration counts.
 	slack = 20 * time.Millisecond
-	stall = 900 * time.Millisecond
+	stall = 2 * time.Second
 	// recordTime is within what an outcome is recorded while nothing is
 	// wrong: what arrived earlier before a fault was not in flight at it.
 	recordTime = 5 * time.Second
@@ -220,29 +223,35 @@ func (j *judge) compare(at pair, list []*arrival) {
 		if taken != nil {
 			j.duplicate(taken, a)
 		}
-		if a.Status/100 == 2 && a.End.sub(a.At) < hookTimeout-2*slack && !j.tooLate(a) {
+		if a.Status/100 == 2 && a.End.sub(a.At) < hookTimeout-2*slack {
+			if j.tooLate(a) {
+				j.v.TooLate++
+				continue
+			}
 			taken = a
 		}
 	}
 }
 
 // tellsOf says whether an attempt is that of an arrival, with what was answered.
-// Where it has no answer, that came too late, or the sender stood still.
+// One without an answer is where that came too late for the sender.
 func (t attempt) tellsOf(a *arrival) bool {
-	if a.At < t.begin.add(-slack) || a.At > t.end.add(stall) {
+	switch {
+	case a.At < t.begin.add(-slack):
+		return false
+	case t.status != 0:
+		return t.status == a.Status
+	case a.At > t.end.add(stall):
 		return false
 	}
-	return t.status == a.Status || t.status == 0 && (a.End > t.end.add(-slack) || t.overdue())
+	return a.Status == 0 || a.End > t.end.add(-slack) || t.outcome == "TIMED_OUT"
 }
 
-// overdue says whether an attempt took as long as one may.
-func (t attempt) overdue() bool { return t.end.sub(t.begin) >= hookTimeout-slack }
-
-// tooLate says whether the answer to an arrival was in time only as its
-// receiver saw it, because the sender had no time to read it.
+// tooLate says whether an answer was in time only as its receiver saw it,
+// because the sender had no time to read it.
 func (j *judge) tooLate(a *arrival) bool {
 	t := j.record[a]
-	return t != nil && !t.late && t.status == 0 && t.overdue()
+	return t != nil && !t.late && t.status == 0
 }
 
 // unrecorded notes an arrival that the log does not tell of, which is right

@@ -35,6 +35,12 @@ type Options struct {
 	PerSecond int
 	// LeaseMargin is the processes' HOOKQL_LEASE_MARGIN; zero: their default.
 	LeaseMargin time.Duration
+	// CallTime is how long the publisher waits for an answer; zero: 15 seconds,
+	// longer than the program may take.
+	CallTime time.Duration
+	// Relaxed lets times be as long as they are: on a machine with other things
+	// to do they mean nothing.
+	Relaxed bool
 	// Log gets a line now and then; nil: none.
 	Log func(format string, args ...any)
 }
@@ -75,6 +81,9 @@ func newLab(ctx context.Context, o Options) (_ *lab, err error) {
 	if o.PerSecond == 0 {
 		o.PerSecond = 300
 	}
+	if o.CallTime == 0 {
+		o.CallTime = 15 * time.Second
+	}
 	if o.PostgresDir == "" {
 		o.PostgresDir = filepath.Join(o.Dir, "postgres")
 	}
@@ -111,6 +120,7 @@ func newLab(ctx context.Context, o Options) (_ *lab, err error) {
 		urls = append(urls, p.url())
 	}
 	l.publisher = newPublisher(urls, l.resource, l.published)
+	l.publisher.http.Timeout = o.CallTime
 	return l, nil
 }
 
@@ -208,7 +218,7 @@ func (l *lab) createWebhook(ctx context.Context, n int) error {
 		map[string]any{"input": map[string]any{
 			"url": fmt.Sprintf("%s/%d", l.receivers.url, n), "events": []string{eventName}, "secret": h.Secret, "active": true,
 			"resourceIds": resources, "payloadFormat": "STANDARD", "timeoutMs": hookTimeout.Milliseconds(),
-			"retryPolicy": map[string]any{"maxAttempts": maxAttempts, "initialDelaySeconds": 1, "backoffFactor": 2, "maxDelaySeconds": 10},
+			"retryPolicy": map[string]any{"maxAttempts": maxAttempts, "initialDelaySeconds": 1, "backoffFactor": 2, "maxDelaySeconds": 4},
 		}}, &answer)
 	if err == nil && len(answer.CreateWebhook.UserErrors) > 0 {
 		err = errors.New(answer.CreateWebhook.UserErrors[0].Message)

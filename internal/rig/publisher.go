@@ -20,8 +20,6 @@ const eventName = "rig.event"
 const (
 	// callers is how many calls a publisher has under way at a time.
 	callers = 16
-	// callTime is how long it waits for an answer, longer than the program may take.
-	callTime = 15 * time.Second
 	// insist is how long it goes on with an event that is not acknowledged; then
 	// it is unsure.
 	insist = 60 * time.Second
@@ -43,7 +41,7 @@ type publisher struct {
 
 func newPublisher(urls []string, resources func() string, j *journal) *publisher {
 	transport := &http.Transport{MaxIdleConnsPerHost: callers, IdleConnTimeout: 10 * time.Second}
-	return &publisher{urls: urls, resources: resources, journal: j, http: &http.Client{Transport: transport, Timeout: callTime}}
+	return &publisher{urls: urls, resources: resources, journal: j, http: &http.Client{Transport: transport}}
 }
 
 // run publishes until ctx is done, and then brings to an end what it has begun,

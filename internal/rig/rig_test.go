@@ -52,7 +52,7 @@ func try(t *testing.T, s Scenario) Verdict {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	o := Options{Program: path, Dir: t.TempDir(), Database: pgtest.URL(t), PerSecond: 100, Log: t.Logf}
+	o := Options{Program: path, Dir: t.TempDir(), Database: pgtest.URL(t), PerSecond: 100, Relaxed: true, Log: t.Logf}
 	v, err := Run(ctx, o, s)
 	if err != nil {
 		logs, _ := filepath.Glob(filepath.Join(o.Dir, "*.log"))

@@ -84,7 +84,7 @@ func Run(ctx context.Context, o Options, s Scenario) (v Verdict, err error) {
 
 // fill adds what the journals do not have.
 func (l *lab) fill(v *Verdict, name string, took time.Duration) {
-	v.Scenario, v.Seconds = name, took.Seconds()
+	v.Scenario, v.Seconds, v.relaxed = name, took.Seconds(), l.Relaxed
 	v.PerSecond = float64(v.Acknowledged) / took.Seconds()
 	v.CallsRepeated, v.CallsFailed = int(l.publisher.again.Load()), int(l.publisher.failed.Load())
 	v.CallWorst = float64(l.publisher.slowest.Load()) / 1000
@@ -103,6 +103,14 @@ func (v *Verdict) atMost(what string, got, most float64) {
 func (v *Verdict) atLeast(what string, got, least float64) {
 	if got < least {
 		v.Broken = append(v.Broken, fmt.Sprintf("%s: %g, at least %g", what, got, least))
+	}
+}
+
+// takesAtMost is atMost for a time in milliseconds, which means nothing where
+// the machine has other things to do.
+func (v *Verdict) takesAtMost(what string, got float64, most time.Duration) {
+	if !v.relaxed {
+		v.atMost("ms "+what, got, float64(most.Milliseconds()))
 	}
 }
 
@@ -164,7 +172,7 @@ func Crash(kills int) Scenario {
 			return nil
 		},
 		bound: func(v *Verdict) {
-			v.atMost("takeover p99 in ms", v.TakeoverP99, 3000)
+			v.takesAtMost("until others take over, p99", v.TakeoverP99, 3*time.Second)
 			v.atMost("in flight at one kill", float64(v.InFlightMax), atOnce)
 		},
 	}
@@ -198,7 +206,7 @@ func Takeover(kills int) Scenario {
 		},
 		bound: func(v *Verdict) {
 			v.atLeast("takeovers", float64(v.Takeovers), 1)
-			v.atMost("takeover p99 in ms", v.TakeoverP99, 3000)
+			v.takesAtMost("until others take over, p99", v.TakeoverP99, 3*time.Second)
 		},
 	}
 }
@@ -211,10 +219,10 @@ func Freeze(times int) Scenario {
 		Name: "freeze",
 		set: func(o *Options) (func(), error) {
 			o.LeaseMargin = margin
+			o.CallTime = time.Second // nobody waits for one that is frozen
 			return func() {}, nil
 		},
 		chaos: func(ctx context.Context, l *lab) error {
-			l.publisher.http.Timeout = time.Second // nobody waits for one that is frozen
 			for n := range times {
 				if err := pause(ctx, time.Second, 2*time.Second); err != nil {
 					return err
@@ -301,8 +309,8 @@ func (l *lab) outage(ctx context.Context, happen func() error) error {
 }
 
 func boundOutage(v *Verdict) {
-	v.atMost("ms until events are acknowledged again", v.ResumeWorst, float64(resume.Milliseconds()))
-	v.atMost("ms until a call was answered", v.CallWorst, 12_000)
+	v.takesAtMost("until events are acknowledged again", v.ResumeWorst, resume)
+	v.takesAtMost("until a call was answered", v.CallWorst, 12*time.Second)
 }
 
 // Postmaster kills the database's first process, with -9, and starts it again.
@@ -526,8 +534,8 @@ func DiskFull(times int) Scenario {
 			return nil
 		},
 		bound: func(v *Verdict) {
-			v.atMost("ms until events are acknowledged again", v.ResumeWorst, 10_000)
-			v.atMost("ms until a call was answered", v.CallWorst, 12_000)
+			v.takesAtMost("until events are acknowledged again", v.ResumeWorst, 10*time.Second)
+			v.takesAtMost("until a call was answered", v.CallWorst, 12*time.Second)
 		},
 	}
 }
