@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http check-schema test-snippets
+.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -66,6 +66,11 @@ test-graphiql: ## walk through GraphiQL in a real browser (needs Node and Chromi
 
 test-graphql-http: ## run the public audits of GraphQL over HTTP (needs Node)
 	cd internal/graphqlhttp/audit && npm ci && ../../../.ci/with-server npm test
+
+test-subscriptions: ## subscribe with the reference clients of both protocols (needs Node)
+	cd internal/graphqlws/clients && npm ci
+	$(GO) vet -tags node ./internal/graphqlws
+	$(GO) test -tags node -run Clients ./internal/graphqlws
 
 check-schema: ## check the schema with public rules and generated clients (needs Node)
 	cd internal/schemacheck && npm ci && npm run lint && npm run breaking && npm test && npm run relay && npm run tada

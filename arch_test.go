@@ -20,7 +20,7 @@ const module = "github.com/hookql/hookql"
 // imports is who may import whom, our packages and others', tests aside. One
 // way: main → resolvers → {graph, db, delivery} → internal/webhook.
 var imports = map[string][]string{
-	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "golang.org/x/sync"},
+	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/graphqlhttp", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "github.com/prometheus/client_golang", "golang.org/x/sync"},
 	"db":                   {"internal/faults", "internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
 	"delivery":             {"internal/faults", "internal/webhook"},
@@ -32,6 +32,8 @@ var imports = map[string][]string{
 	"internal/faults":      {},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"internal/graphqltest": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
+	"internal/graphqlws":   {"internal/graphqlhttp", "github.com/99designs/gqlgen", "github.com/coder/websocket", "github.com/vektah/gqlparser"},
 	"internal/bounded":     {"github.com/hashicorp/golang-lru"},
 	"internal/querycache":  {"internal/bounded", "github.com/vektah/gqlparser"},
 	"internal/querylimit":  {"internal/graphqlhttp", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
@@ -43,15 +45,17 @@ var imports = map[string][]string{
 	"internal/seal":        {},
 	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }
 
 // mayStart are the packages that may start goroutines: a service there owns
-// them and ends when they have ended. internal/rig, which is never in the
-// program, plays many callers and receivers at once.
-var mayStart = []string{"", "delivery", "db/embedded", "internal/rig", "webhooktest"}
+// them and ends when they have ended. A request in internal/graphqlhttp and
+// internal/graphqlws does where it waits for its client and for subscriptions
+// at once. internal/rig, which is never in the program, plays many callers and
+// receivers at once.
+var mayStart = []string{"", "delivery", "db/embedded", "internal/graphqlhttp", "internal/graphqlws", "internal/rig", "webhooktest"}
 
 // mayDial are the packages that may reach out: of the program delivery alone,
 // whose client guards every address. internal/rig calls the program, and stands
@@ -174,8 +178,8 @@ func TestWorkspaceComesFirst(t *testing.T) {
 	installation := []string{
 		"Ping", "Migrate", "MakePartitions", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
-		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "CheckSealing", "RotateSealing",
-		"EndLeftTestRuns", "MakePartitions",
+		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "StillOpen", "CheckSealing", "RotateSealing",
+		"EndLeftTestRuns", "Check", "QueueDepth",
 		"Ingest", "ClaimDue", "ClaimParked", "Parked", "Settle", "JoinNodes", "FreeLeft", "WebhooksVersions",
 	}
 	for _, p := range packages(t) {

@@ -108,7 +108,8 @@ func devHandler(b *testing.B) http.Handler {
 	}
 	keys := auth.New(store.DB, auth.Options{Dev: true, Workspace: ready.workspaceID})
 	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}
-	return routes(c, addr, &resolvers.Resolver{DB: store.DB, Engine: newEngine(c, addr, store.DB, log)}, ready, keys, log)
+	engine := newEngine(c, addr, store.DB, log)
+	return routes(c, addr, parts{&resolvers.Resolver{DB: store.DB, Engine: engine}, ready, resolvers.Options{Log: log, Keys: keys}, newMetrics(engine, store.DB, log)})
 }
 
 // BenchmarkUnderAbuse asks the program for a list while eight connections throw

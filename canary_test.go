@@ -336,7 +336,7 @@ func (s *session) send(step, method, target, body string, headers ...string) (da
 		s.t.Fatalf("%s: %v", step, err)
 	}
 	s.saw("headers of "+step, fmt.Sprint(response.Header))
-	data, wrong = parts(text)
+	data, wrong = halves(text)
 	s.saw("errors of "+step, wrong)
 	rest, err := json.Marshal(data)
 	if err != nil {
@@ -346,8 +346,8 @@ func (s *session) send(step, method, target, body string, headers ...string) (da
 	return data, wrong
 }
 
-// parts are an answer's data, and all that it says is wrong.
-func parts(text []byte) (data object, wrong string) {
+// halves are an answer's data, and all that it says is wrong.
+func halves(text []byte) (data object, wrong string) {
 	var answer struct {
 		Errors json.RawMessage
 		Data   object

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/delivery"
-	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/graphiql"
 	"github.com/hookql/hookql/internal/origin"
@@ -33,6 +32,7 @@ func newEngine(c config.Config, addr *net.TCPAddr, store *db.DB, log *slog.Logge
 		Queue:       store,
 		Webhooks:    store,
 		Nodes:       nodes{store},
+		Hub:         delivery.Hub{Wire: store, Log: log},
 		Log:         log,
 		Version:     version(),
 		Patience:    patience,
@@ -52,13 +52,20 @@ func (n nodes) Join(ctx context.Context) (delivery.Node, error) {
 	return node, nil
 }
 
-// routes is everything that the service answers.
-func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, keys *auth.Authenticator, log *slog.Logger) http.Handler {
-	store := r.DB
+// parts are what the routes lead to.
+type parts struct {
+	*resolvers.Resolver
+	setup   setup
+	options resolvers.Options
+	metrics *metrics
+}
+
+// routes is everything that the service answers at addr.
+func routes(c config.Config, addr *net.TCPAddr, p parts) http.Handler {
+	store := p.DB
 	store.OnStatement = resolvers.CountStatement
 	mux := http.NewServeMux()
-	api := resolvers.NewHandler(r, resolvers.Options{Log: log, HideSchema: c.HideSchema})
-	mux.Handle("/graphql", keys.Handler(api))
+	mux.Handle("/graphql", p.metrics.watch(p.options.Keys.Handler(resolvers.NewHandler(p.Resolver, p.options))))
 	page := graphiql.Handler()
 	mux.Handle("/graphiql", page)
 	mux.Handle("/graphiql/", page)
@@ -66,8 +73,9 @@ func routes(c config.Config, addr *net.TCPAddr, r *resolvers.Resolver, s setup, 
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, r, store) })
 	if c.Dev {
+		mux.Handle("GET /metrics", p.metrics.handler())
 		receivers := &webhooktest.Receivers{Secrets: func(ctx context.Context, url string) ([]string, error) {
-			return store.SecretsByURL(ctx, s.workspaceID, url)
+			return store.SecretsByURL(ctx, p.setup.workspaceID, url)
 		}}
 		mux.Handle("/receiver/", http.StripPrefix("/receiver/", receivers))
 	}

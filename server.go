@@ -22,6 +22,7 @@ import (
 	"github.com/hookql/hookql/db/embedded"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/config"
+	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 	"github.com/hookql/hookql/resolvers"
 )
@@ -36,6 +37,7 @@ Verbs:
   export    print the catalogue as such a file: hookql export [-json]
   keys rotate
             seal the secrets with a new key, while others serve
+  db check  count what in the database is not as it must be; 1 if anything
   config    show every option, what is in force and who said so
   version   show the version
 
@@ -77,12 +79,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		verb, args = args[0], args[1:]
 	}
-	if verb == "keys" && len(args) > 0 {
+	if (verb == "keys" || verb == "db") && len(args) > 0 {
 		verb, args = verb+" "+args[0], args[1:]
 	}
 	file, args := cutCatalogueArgs(verb, args)
 	verbs := map[string]func(context.Context, config.Config, io.Writer, *slog.Logger) error{
-		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "keys rotate": rotateKeys, "config": showConfig, "version": showVersion,
+		"serve": serve, "migrate": migrate, "apply": file.apply, "export": file.export, "keys rotate": rotateKeys, "db check": checkDatabase, "config": showConfig, "version": showVersion,
 	}
 	do, known := verbs[verb]
 	if !known {
@@ -149,6 +151,13 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	if c.Dev && !addr.IP.IsLoopback() {
 		return fmt.Errorf("%s leads to %s, which others can reach, and development mode asks for no key; set HOOKQL_ADDR to 127.0.0.1 and a port", c.Addr, addr)
 	}
+	var metricsListener net.Listener
+	if c.MetricsAddr != "" {
+		if metricsListener, err = net.Listen("tcp", c.MetricsAddr); err != nil {
+			return fmt.Errorf("listen on %s: %w; set HOOKQL_METRICS_ADDR to another address", c.MetricsAddr, err)
+		}
+		defer metricsListener.Close() //nolint:errcheck // as above
+	}
 	store, err := openStore(ctx, c, log)
 	if err != nil {
 		return err
@@ -167,11 +176,16 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		Log:            log,
 	})
 	engine := newEngine(c, addr, store.DB, log)
+	metrics := newMetrics(engine, store.DB, log)
+	live := &graphqlhttp.Connections{}
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	server := &http.Server{
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		Handler:           routes(c, addr, &resolvers.Resolver{DB: store.DB, Engine: engine}, setup, keys, log),
+		BaseContext: func(net.Listener) context.Context { return requests },
+		Handler: routes(c, addr, parts{
+			&resolvers.Resolver{DB: store.DB, Engine: engine}, setup,
+			resolvers.Options{Log: log, HideSchema: c.HideSchema, Keys: keys, Connections: live}, metrics,
+		}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second, // for 1 MiB at 0.6 Mbit/s
 		WriteTimeout:      90 * time.Second, // more than a test run may take
@@ -179,7 +193,11 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	server.RegisterOnShutdown(live.Stop)
 	fmt.Fprint(stdout, banner(c, addr.String(), store, setup.newKey))
+	if metricsListener != nil {
+		fmt.Fprintf(stdout, "  %-10s http://%s/metrics\n", "Metrics", metricsListener.Addr())
+	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
@@ -189,6 +207,11 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		return nil
 	})
 	group.Go(func() error { return keys.Run(ctx) })
+	group.Go(func() error { return keys.RunSessions(ctx) })
+	if metricsListener != nil {
+		group.Go(func() error { return metrics.serve(ctx, metricsListener) })
+	}
+	group.Go(func() error { return newUpkeep(c, store.DB, log).Run(ctx) })
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return engine.Run(delivering) })
 	group.Go(func() error {
@@ -200,18 +223,23 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		}
 		defer stopDelivering()
 		defer time.AfterFunc(lastCalls, stopDelivering).Stop()
-		return errors.Join(cause, stop(requests, server, cut))
+		return errors.Join(cause, stop(requests, server, live, cut))
 	})
 	return group.Wait()
 }
 
 // stop lets the requests in flight end, and cuts those that do not in time.
-func stop(requests context.Context, server *http.Server, cut context.CancelCauseFunc) error {
+// Connections that stay are told to end when that begins; the server does not
+// know the sockets among them.
+func stop(requests context.Context, server *http.Server, live *graphqlhttp.Connections, cut context.CancelCauseFunc) error {
 	defer time.AfterFunc(patience, func() { cut(errors.New("HookQL was stopped")) }).Stop()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(requests), grace)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("stop serving: %w", err), server.Close())
+	}
+	if err := live.Wait(ctx); err != nil {
+		return fmt.Errorf("stop sockets: %w", err)
 	}
 	return nil
 }

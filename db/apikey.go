@@ -209,3 +209,21 @@ func (d *DB) TouchAPIKeys(ctx context.Context, used map[string]time.Time) error 
 	_, err := d.exec(ctx, d.pool, touchAPIKeys, pq.Array(ids), pq.Array(times))
 	return err
 }
+
+var findStillOpen = newStatement("api_keys.find_still_open", `
+SELECT id
+FROM api_keys
+WHERE id = ANY ($1)
+	AND revoked_at IS NULL
+	AND (expires_at IS NULL OR expires_at > now())
+UNION ALL
+SELECT id
+FROM workspaces
+WHERE id = ANY ($2)`)
+
+// StillOpen returns those of the ids whose keys open, and whose workspaces are
+// there.
+func (d *DB) StillOpen(ctx context.Context, keyIDs, workspaceIDs []string) (ids []string, err error) {
+	err = d.list(ctx, d.pool, findStillOpen, &ids, pq.Array(keyIDs), pq.Array(workspaceIDs))
+	return ids, err
+}

@@ -26,8 +26,8 @@ import (
 )
 
 // MaxConnections is how many connections one process holds at most: for
-// requests, for the queue, for the sealing keys and for its node.
-const MaxConnections = requestConnections + queueConnections + 2
+// requests, for the queue, for the sealing keys, for its node and for upkeep.
+const MaxConnections = requestConnections + queueConnections + 3
 
 // requestConnections are for what the API reads and writes.
 const requestConnections = 20
@@ -52,9 +52,9 @@ type DB struct {
 	queue *sqlx.DB
 }
 
-// queueConnections are for ingest, settle, claims and the look at nodes and
-// webhooks, each of which one goroutine does.
-const queueConnections = 6
+// queueConnections are for ingest, settle, claims, the look at nodes and
+// webhooks and the depth, each of which one goroutine does.
+const queueConnections = 7
 
 // queueSettings let the statements of the queue have the one plan that is right
 // for them, however the tables grow: few rows by an index, out of any number.
@@ -183,6 +183,12 @@ func inTxOf(ctx context.Context, pool *sqlx.DB, fn func(*sqlx.Tx) error) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// session is a connection, a transaction or a pool.
+type session interface {
+	sqlx.QueryerContext
+	sqlx.ExecerContext
 }
 
 // get reads one row into dest; no row is webhook.NotFound.

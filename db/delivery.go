@@ -202,6 +202,34 @@ SELECT
 	) AS counted) AS count
 FROM unnest($10::text[]) AS one (id)`)
 
+var listDeliveriesAmong = newStatement("deliveries.list_among", `
+SELECT`+deliveryColumns+`
+FROM deliveries
+WHERE workspace_id = $1
+	AND id = ANY($10)`+deliveryFilter+`
+ORDER BY id`)
+
+// DeliveriesAmong returns those of the deliveries, oldest first, that exist and
+// that the filter keeps.
+func (d *DB) DeliveriesAmong(ctx context.Context, workspaceID string, ids []string, f webhook.DeliveryFilter) ([]*webhook.Delivery, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	f, err := d.withIDs(ctx, workspaceID, f)
+	if err != nil {
+		return nil, err
+	}
+	var rows []deliveryRow
+	if err := d.list(ctx, d.pool, listDeliveriesAmong, &rows, append(deliveryFilterArgs(workspaceID, f, among(ids)), texts(ids))...); err != nil {
+		return nil, err
+	}
+	deliveries := make([]*webhook.Delivery, len(rows))
+	for i, r := range rows {
+		deliveries[i] = r.delivery()
+	}
+	return deliveries, nil
+}
+
 // deliveryList is how the deliveries of some objects are read: by which
 // statements, to which object each belongs, and before which id there is none.
 type deliveryList struct {

@@ -16,6 +16,12 @@ func violates(err error, constraint string) bool {
 	return errors.As(err, &e) && e.Code == pqerror.UniqueViolation && e.Constraint == constraint
 }
 
+// isLocked says whether a statement did not get a lock within lockTimeout.
+func isLocked(err error) bool {
+	var e *pq.Error
+	return errors.As(err, &e) && e.Code == pqerror.LockNotAvailable
+}
+
 // orClosed finds out that a write failed because its workspace was deleted
 // since the request was let in.
 func orClosed(err error) error {

@@ -87,6 +87,28 @@ func (d *DB) EventsByID(ctx context.Context, workspaceID string, ids []string) (
 	return eventsOf(rows), err
 }
 
+var listEventsAmong = newStatement("events.list_among", `
+SELECT`+eventReadColumns+`
+FROM events`+eventFilter+`
+	AND id = ANY($8)
+ORDER BY id`)
+
+// EventsAmong returns those of the events, oldest first, that exist and that
+// the filter keeps, without their data.
+func (d *DB) EventsAmong(ctx context.Context, workspaceID string, ids []string, f webhook.EventFilter) ([]*webhook.Event, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []eventRow
+	err := d.list(ctx, d.pool, listEventsAmong, &rows, append(eventFilterArgs(workspaceID, f, among(ids)), texts(ids))...)
+	return eventsOf(rows), err
+}
+
+// among is a page that ids lie in: it tells which days they are of.
+func among(ids []string) webhook.Page {
+	return webhook.Page{After: slices.Max(ids) + "~", Before: slices.Min(ids)[:len(slices.Min(ids))-1]}
+}
+
 var listEventsWithData = newStatement("events.list_with_data", `
 SELECT`+eventReadColumns+`,
 	data

@@ -51,7 +51,7 @@ func (d *DB) migrate(ctx context.Context, files fs.FS) (applied []int64, err err
 		applied = append(applied, r.Source.Version)
 	}
 	if target >= partitionedSince {
-		err = makePartitions(ctx, pool)
+		err = d.MakePartitions(ctx)
 	}
 	return applied, err
 }

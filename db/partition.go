@@ -29,15 +29,27 @@ const daysAhead = 7
 const day = 24 * time.Hour
 
 // MakePartitions makes the partitions of today, yesterday and the days to come
-// that are missing. Processes may do it at the same time.
-func (d *DB) MakePartitions(ctx context.Context) error { return makePartitions(ctx, d.pool) }
+// that are missing. Processes may do it at the same time. What cannot be made
+// within lockTimeout is left for the next time.
+func (d *DB) MakePartitions(ctx context.Context) error {
+	pool, err := newPool(d.url, statementTimeout, upkeepSettings)
+	if err != nil {
+		return err
+	}
+	err = makePartitions(ctx, pool)
+	return errors.Join(err, pool.Close())
+}
 
-func makePartitions(ctx context.Context, pool *sqlx.DB) error {
+func makePartitions(ctx context.Context, q session) error {
 	first := time.Now().UTC().Truncate(day).Add(-day)
 	for n := range daysAhead + 2 {
 		at := first.Add(time.Duration(n) * day)
 		for _, p := range partitioned {
-			if err := makePartition(ctx, pool, p.table, p.prefix, at); err != nil {
+			err := makePartition(ctx, q, p.table, p.prefix, at)
+			if isLocked(err) {
+				return nil // the others would have to wait as well
+			}
+			if err != nil {
 				return fmt.Errorf("make the partition of %s for %s: %w", p.table, at.Format(time.DateOnly), err)
 			}
 		}
@@ -49,13 +61,13 @@ func makePartitions(ctx context.Context, pool *sqlx.DB) error {
 // this file's own, so the statement can be put together. A delivery changes a
 // few times and then never again, so its partitions are vacuumed sooner than
 // others.
-func makePartition(ctx context.Context, pool *sqlx.DB, table, prefix string, at time.Time) error {
+func makePartition(ctx context.Context, q session, table, prefix string, at time.Time) error {
 	name := table + "_" + at.Format("20060102")
 	var there bool
-	if err := pool.GetContext(ctx, &there, `SELECT to_regclass($1) IS NOT NULL`, name); err != nil || there {
+	if err := sqlx.GetContext(ctx, q, &there, `SELECT to_regclass($1) IS NOT NULL`, name); err != nil || there {
 		return err
 	}
-	_, err := pool.ExecContext(ctx, fmt.Sprintf(
+	_, err := q.ExecContext(ctx, fmt.Sprintf(
 		"CREATE TABLE IF NOT EXISTS %s PARTITION OF %s FOR VALUES FROM (%s) TO (%s) WITH (autovacuum_vacuum_scale_factor = 0.02)",
 		name, table, pq.QuoteLiteral(webhook.FirstID(prefix, at)), pq.QuoteLiteral(webhook.FirstID(prefix, at.Add(day)))))
 	var e *pq.Error
@@ -69,4 +81,61 @@ func makePartition(ctx context.Context, pool *sqlx.DB, table, prefix string, at 
 		return nil // rows of that day are in the default partition already, and stay there
 	}
 	return err
+}
+
+// The bounds of a partition can be read only as PostgreSQL writes them.
+const partitionBounds = `
+SELECT
+	child.relname AS name,
+	substring(pg_get_expr(child.relpartbound, child.oid) FROM 'FROM \(''(\w+)''\)') COLLATE "C" AS first,
+	substring(pg_get_expr(child.relpartbound, child.oid) FROM 'TO \(''(\w+)''\)') COLLATE "C" AS following
+FROM pg_inherits
+JOIN pg_class AS child ON child.oid = inhrelid
+WHERE inhparent = $1::regclass`
+
+var listOldPartitions = newStatement("partitions.list_old", `
+WITH bounds AS (`+partitionBounds+`)
+SELECT name
+FROM bounds
+WHERE following <= $2
+ORDER BY following`)
+
+// dropPartitions drops the partitions of a table in which all ids are smaller
+// than below, the oldest first. Whoever uses the table waits meanwhile, so it
+// gives up where it does not get it at once, and says so.
+func (d *DB) dropPartitions(ctx context.Context, q session, table, below string) (dropped int, inUse bool, err error) {
+	var names []string
+	if err := d.list(ctx, q, listOldPartitions, &names, table, below); err != nil {
+		return 0, false, err
+	}
+	for _, name := range names {
+		_, err := q.ExecContext(ctx, "DROP TABLE IF EXISTS "+pq.QuoteIdentifier(name))
+		if isLocked(err) {
+			return dropped, true, nil
+		}
+		if err != nil {
+			return dropped, false, fmt.Errorf("drop the partition %s: %w", name, err)
+		}
+		dropped++
+	}
+	return dropped, false, nil
+}
+
+// The default partition has no bounds.
+var findFirstPartition = newStatement("partitions.first", `
+WITH bounds AS (`+partitionBounds+`)
+SELECT coalesce(min(first), '')
+FROM bounds`)
+
+// firstKept is the smaller of an id and the first of the oldest partition that
+// a table has: what is smaller is gone, or lies in the default partition alone.
+func (d *DB) firstKept(ctx context.Context, q session, table, id string) (string, error) {
+	var first string
+	if err := d.get(ctx, q, findFirstPartition, &first, table); err != nil {
+		return "", err
+	}
+	if first != "" {
+		id = min(id, first)
+	}
+	return id, nil
 }

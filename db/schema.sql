@@ -39,6 +39,12 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_by_delivery ON ONLY public.attempts USING btree (delivery_id, id);
 
+CREATE TABLE closed_workspaces (
+    id text COLLATE "C" NOT NULL,
+    closed_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT closed_workspaces_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE deliveries (
     id text COLLATE "C" NOT NULL,
     workspace_id text COLLATE "C" NOT NULL,

@@ -349,6 +349,29 @@ func TestInactiveWebhooksWait(t *testing.T) {
 	r.eventually(3, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
 }
 
+// What retention removed is not owed any more, the whole event or its data.
+func TestWithoutItsEventADeliveryIsCanceled(t *testing.T) {
+	t.Parallel()
+	for what, remove := range map[string]string{"the event": `DELETE FROM events`, "its data": `UPDATE events SET data = NULL`} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			w := r.webhook(func(w *webhook.Webhook) {
+				w.RetryPolicy.InitialDelaySeconds, w.RetryPolicy.MaxDelaySeconds = 3600, 3600
+			})
+			r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+			id := r.publish(1)[0]
+			r.eventually(1, `SELECT count(*) FROM deliveries WHERE attempts = 1 AND lease = 0`)
+			r.sql.MustExec(remove)
+			r.sql.MustExec(`UPDATE deliveries SET next_at = now()`)
+			r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'CANCELED' AND attempts = 1 AND finished_at IS NOT NULL`)
+			if n := r.receiver.arrivals(w.ID, id); n != 1 {
+				t.Errorf("it arrived %d times", n)
+			}
+		})
+	}
+}
+
 // A webhook that is gone, or fails for too long, is suspended, and those who
 // want to know are told.
 func TestSuspends(t *testing.T) {
@@ -570,4 +593,59 @@ func TestTheDatabaseGoesAndComes(t *testing.T) {
 	}
 	r.eventually(published, `SELECT count(*) FROM events`)
 	r.eventually(published, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+}
+
+// Whatever is going on, what is kept is as it must be at every moment.
+func TestTheDatabaseIsAlwaysRight(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	second, stopSecond := r.start(nil)
+	for range 3 {
+		r.webhook(func(w *webhook.Webhook) { w.RetryPolicy.MaxAttempts = 3 })
+	}
+	var calls atomic.Int64
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1)%3 == 0 {
+			w.WriteHeader(500)
+		}
+	})
+	r.eventually(2, `SELECT count(*) FROM nodes`)
+	r.sql.MustExec(`UPDATE nodes SET started_at = now() - interval '1 hour'`) // so that nothing is excused
+	check := func() {
+		all, err := r.db.Check(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			if f.Count != 0 {
+				t.Errorf("%s: %d", f.What, f.Count)
+			}
+		}
+	}
+	var publishing sync.WaitGroup
+	published := make(chan struct{}) // closed when nothing more is published
+	for n, e := range []*Engine{r.Engine, second} {
+		publishing.Go(func() {
+			for i := range 200 {
+				p, uid := r.event(i), fmt.Sprint(n, "-", i/2)
+				p.Event.UID = &uid
+				if err := e.Publish(context.Background(), webhook.Publication{p}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	go func() { publishing.Wait(); close(published) }()
+	for going := true; going; {
+		select {
+		case <-published:
+			going = false
+		default:
+			check()
+		}
+	}
+	stopSecond()
+	check()
+	r.eventually(0, open)
+	check()
 }

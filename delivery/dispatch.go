@@ -67,7 +67,7 @@ func (e *Engine) deliver(ctx context.Context, i *item) webhook.Settled {
 	case err != nil:
 		s.State, s.Delay = webhook.QueueReady, claimPeriod // the database does not answer
 		return s
-	case w == nil, i.Event.Name == "": // the webhook was deleted, or retention removed the event
+	case w == nil, i.Event.Name == "", i.Event.Data == nil: // the webhook was deleted, or retention removed the event or its data
 		s.State = webhook.QueueCanceled
 		return s
 	case w.Status() != webhook.StatusActive, time.Until(i.until) < timeLimit(w)+startMargin:
@@ -77,6 +77,7 @@ func (e *Engine) deliver(ctx context.Context, i *item) webhook.Settled {
 		return s
 	}
 	x, message := e.attempt(ctx, w, &Message{ID: i.Event.ID, EventName: i.Event.Name, Timestamp: i.Event.OccurredAt, Data: i.Event.Data, Live: true})
+	e.Metrics.attempted(&x)
 	s.Attempt = &webhook.Attempt{
 		ID:            webhook.NewID(webhook.AttemptPrefix),
 		WorkspaceID:   i.Event.WorkspaceID,
@@ -218,6 +219,7 @@ func (e *Engine) claimed(ctx context.Context, claim func(lease int64) ([]*webhoo
 	}
 	began := time.Now()
 	list, err := claim(lease)
+	e.Metrics.wrote(StepClaim, len(list), began, err)
 	if err != nil {
 		return nil, err
 	}

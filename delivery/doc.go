@@ -33,6 +33,8 @@
 //	settle.go    outcomes that come together are recorded together;
 //	             suspend.go  webhooks that are gone, or fail for too long
 //	node.go      this process among the others that deliver
+//	hub.go       what was published and settled is told to who wants to know;
+//	             relay.go  also in other processes; follow.go  reads what changed
 //
 // A delivery in hand is leased: its row has the number of the lease and the
 // time when it ends, by the database's clock. Who reads, sends or records looks

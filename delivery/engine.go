@@ -25,9 +25,13 @@ type Engine struct {
 	Queue    Queue
 	Webhooks Webhooks
 	Nodes    Nodes
+	// Hub is told what is published and what becomes of it.
+	Hub Hub
 	// Log gets each test run at debug level, and what goes wrong; nil: nothing
 	// is logged.
 	Log *slog.Logger
+	// Metrics are told what the engine does.
+	Metrics Metrics
 	// Version follows HookQL/ in User-Agent; empty: HookQL alone.
 	Version string
 	// TestTimeout is how long a whole test run may take; zero: 60 seconds.
@@ -99,6 +103,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.setUp()
 	var services sync.WaitGroup
 	services.Go(func() { e.runTests(ctx) })
+	services.Go(func() { e.Hub.Run(ctx) })
 	if e.Queue != nil {
 		services.Go(func() { e.deliverAll(ctx) })
 	}

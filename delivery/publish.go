@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -175,8 +176,11 @@ func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, 
 		if err != nil || len(all) == 0 {
 			return nil, err
 		}
+		writing := time.Now()
 		stale, err := e.Queue.Ingest(ctx, versions, all)
+		e.Metrics.wrote(StepIngest, written(all, stale), writing, err)
 		if err == nil && len(stale) == 0 {
+			e.Hub.published(all)
 			return e.handOver(all, began), nil
 		}
 		e.giveBack(all)
@@ -190,6 +194,28 @@ func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, 
 		}
 	}
 	return nil, errors.New("the webhooks change faster than events can be matched with them")
+}
+
+// written counts the events that a write has kept.
+func written(all []webhook.Publication, stale []string) (n int) {
+	if len(stale) > 0 {
+		return 0
+	}
+	for _, publication := range all {
+		if conflicts(publication) {
+			continue
+		}
+		for _, p := range publication {
+			if p.Earlier == "" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func conflicts(publication webhook.Publication) bool {
+	return slices.ContainsFunc(publication, func(p *webhook.Publishing) bool { return p.Conflict })
 }
 
 // match fills in what is owed of each event, and returns what is to be written
@@ -251,10 +277,7 @@ func (e *Engine) giveBackOf(p *webhook.Publishing) {
 // handOver makes items of what was kept and leased, and notes what was parked.
 func (e *Engine) handOver(all []webhook.Publication, began time.Time) (items []*item) {
 	for _, publication := range all {
-		conflict := false
-		for _, p := range publication {
-			conflict = conflict || p.Conflict
-		}
+		conflict := conflicts(publication)
 		for _, p := range publication {
 			if conflict || p.Earlier != "" {
 				e.giveBackOf(p)

@@ -71,6 +71,8 @@ func (e *Engine) record(batch []settlement) {
 	}
 	if err != nil {
 		e.log().Error("outcomes of deliveries are lost; they are sent again", "deliveries", len(all), "error", err)
+	} else {
+		e.Hub.settled(all)
 	}
 	faults.At("settle.committed")
 	for _, s := range batch {
@@ -85,7 +87,10 @@ func (e *Engine) record(batch []settlement) {
 func (e *Engine) write(all []webhook.Settled) (failing []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
-	return e.Queue.Settle(ctx, all, e.suspendAfter())
+	began := time.Now()
+	failing, err = e.Queue.Settle(ctx, all, e.suspendAfter())
+	e.Metrics.wrote(StepSettle, len(all), began, err)
+	return failing, err
 }
 
 // noteParked remembers that a delivery was parked which waits for room alone.

@@ -39,6 +39,7 @@ type ResolverRoot interface {
 	HttpResponse() HttpResponseResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
+	Subscription() SubscriptionResolver
 	TestResult() TestResultResolver
 	TestRun() TestRunResolver
 	Webhook() WebhookResolver
@@ -384,6 +385,11 @@ type ComplexityRoot struct {
 		Valid   func(childComplexity int) int
 	}
 
+	Subscription struct {
+		DeliveryUpdated func(childComplexity int, filter *DeliveryFilter) int
+		EventPublished  func(childComplexity int, filter *EventFilter) int
+	}
+
 	TestExchange struct {
 		DurationMs func(childComplexity int) int
 		Number     func(childComplexity int) int
@@ -659,6 +665,10 @@ type QueryResolver interface {
 	PreviewDelivery(ctx context.Context, input PreviewDeliveryInput) (*DeliveryPreview, error)
 	VerifySignature(ctx context.Context, input VerifySignatureInput) (*SignatureVerdict, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
+}
+type SubscriptionResolver interface {
+	DeliveryUpdated(ctx context.Context, filter *DeliveryFilter) (<-chan *webhook.Delivery, error)
+	EventPublished(ctx context.Context, filter *EventFilter) (<-chan *webhook.Event, error)
 }
 type TestResultResolver interface {
 	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
@@ -2190,6 +2200,29 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SignatureVerdict.Valid(childComplexity), true
 
+	case "Subscription.deliveryUpdated":
+		if e.ComplexityRoot.Subscription.DeliveryUpdated == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_deliveryUpdated_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.DeliveryUpdated(childComplexity, args["filter"].(*DeliveryFilter)), true
+	case "Subscription.eventPublished":
+		if e.ComplexityRoot.Subscription.EventPublished == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_eventPublished_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.EventPublished(childComplexity, args["filter"].(*EventFilter)), true
+
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
 			break
@@ -3093,6 +3126,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -3130,16 +3180,16 @@ A field marked with ` + "`" + `@hasScope` + "`" + ` is ` + "`" + `null` + "`" + 
 **Mistakes.** A mutation's payload lists in ` + "`" + `userErrors` + "`" + ` what the caller can mend, each with a code, a sentence and the
 path to the field; then its object is ` + "`" + `null` + "`" + ` and nothing was changed (` + "`" + `testWebhook` + "`" + ` says where it is otherwise).
 Top-level errors carry ` + "`" + `extensions.code` + "`" + `: ` + "`" + `BAD_REQUEST` + "`" + `, ` + "`" + `BAD_USER_INPUT` + "`" + `, ` + "`" + `UNAUTHENTICATED` + "`" + `, ` + "`" + `FORBIDDEN` + "`" + `,
-` + "`" + `GRAPHQL_VALIDATION_FAILED` + "`" + `, ` + "`" + `GRAPHQL_PARSE_FAILED` + "`" + `, ` + "`" + `RATE_LIMITED` + "`" + `, ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, ` + "`" + `TIMEOUT` + "`" + ` or
-` + "`" + `INTERNAL_SERVER_ERROR` + "`" + `.
+` + "`" + `GRAPHQL_VALIDATION_FAILED` + "`" + `, ` + "`" + `GRAPHQL_PARSE_FAILED` + "`" + `, ` + "`" + `RATE_LIMITED` + "`" + `, ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, ` + "`" + `TIMEOUT` + "`" + `,
+` + "`" + `CHANGES_MISSED` + "`" + ` or ` + "`" + `INTERNAL_SERVER_ERROR` + "`" + `.
 
 **Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 64 KiB, 1,000 tokens,
 60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and
-60 seconds a run; 10 seconds a request, 75 where it waits for a test run; of runs that nobody waits for, each process
-has at most 20 under way at a time, 5 of them of one workspace. An operation costs at most 10,000: a field costs 1,
-a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is
-given), any other list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before
-anything is run. An answer holds at most 16 MiB of bodies, events' data, schemas and examples.
+60 seconds a run; 10 seconds a request, 75 where it waits for a test run, and no limit for a subscription; of runs that
+nobody waits for, each process has at most 20 under way at a time, 5 of them of one workspace. An operation costs at most
+10,000: a field costs 1, a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + `
+(25 where none is given), any other list by 10. An operation over a limit is refused whole with
+` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before anything is run. An answer, or one result of a subscription, holds at most 16 MiB of bodies, events' data, schemas and examples.
 
 **Growth.** What is here stays. Fields, arguments and enum values are added; treat an unknown enum value as you would a
 missing one.
@@ -3147,6 +3197,7 @@ missing one.
 schema {
   query: Query
   mutation: Mutation
+  subscription: Subscription
 }
 
 """
@@ -3463,6 +3514,26 @@ type Mutation {
     """Which key."""
     input: RevokeApiKeyInput!
   ): RevokeApiKeyPayload @hasScope(scope: API_KEYS_WRITE)
+}
+
+"""
+What changes, from now on, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as server-sent events (` + "`" + `Accept:
+text/event-stream` + "`" + `), both at ` + "`" + `/graphql` + "`" + `. Changes that come close together are told once, as they stand by then. Nothing
+is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A subscription ends with an
+error where it missed something.
+"""
+type Subscription {
+  """Each delivery that was queued, attempted or has ended. One that changes a few times at once comes once."""
+  deliveryUpdated(
+    """Keep only those that match by then."""
+    filter: DeliveryFilter
+  ): Delivery! @hasScope(scope: EVENTS_READ)
+
+  """Each event as it is published."""
+  eventPublished(
+    """Keep only those that match."""
+    filter: EventFilter
+  ): Event! @hasScope(scope: EVENTS_READ)
 }
 
 # ---------------------------------------------------------------- shared
@@ -6980,6 +7051,34 @@ func (ec *executionContext) field_Query_workspaces_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["before"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_deliveryUpdated_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*DeliveryFilter, error) {
+			return ec.unmarshalODeliveryFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_eventPublished_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*EventFilter, error) {
+			return ec.unmarshalOEventFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐEventFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
 	return args, nil
 }
 
@@ -14139,6 +14238,130 @@ func (ec *executionContext) _SignatureVerdict_message(ctx context.Context, field
 }
 func (ec *executionContext) fieldContext_SignatureVerdict_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SignatureVerdict", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _Subscription_deliveryUpdated(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_deliveryUpdated(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().DeliveryUpdated(ctx, fc.Args["filter"].(*DeliveryFilter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_READ")
+				if err != nil {
+					var zeroVal *webhook.Delivery
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.Delivery
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Delivery) graphql.Marshaler {
+			return ec.marshalNDelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_deliveryUpdated(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_deliveryUpdated_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_eventPublished(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_eventPublished(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().EventPublished(ctx, fc.Args["filter"].(*EventFilter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_READ")
+				if err != nil {
+					var zeroVal *webhook.Event
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.Event
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Event) graphql.Marshaler {
+			return ec.marshalNEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_eventPublished(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Event(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_eventPublished_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
@@ -24176,6 +24399,28 @@ func (ec *executionContext) _SignatureVerdict(ctx context.Context, sel ast.Selec
 	})
 
 	return out
+}
+
+var subscriptionImplementors = []string{"Subscription"}
+
+func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, subscriptionImplementors)
+	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{
+		Object: "Subscription",
+	})
+	if len(fields) != 1 {
+		graphql.AddErrorf(ctx, "must subscribe to exactly one stream")
+		return nil
+	}
+
+	switch fields[0].Name {
+	case "deliveryUpdated":
+		return ec._Subscription_deliveryUpdated(ctx, fields[0])
+	case "eventPublished":
+		return ec._Subscription_eventPublished(ctx, fields[0])
+	default:
+		panic("unknown field " + strconv.Quote(fields[0].Name))
+	}
 }
 
 var testExchangeImplementors = []string{"TestExchange"}

@@ -653,6 +653,13 @@ type SignatureVerdict struct {
 	Message string `json:"message"`
 }
 
+// What changes, from now on, over a WebSocket (`graphql-transport-ws`) or as server-sent events (`Accept:
+// text/event-stream`), both at `/graphql`. Changes that come close together are told once, as they stand by then. Nothing
+// is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A subscription ends with an
+// error where it missed something.
+type Subscription struct {
+}
+
 // An endpoint that is not registered.
 type TestEndpointInput struct {
 	// Where to send.

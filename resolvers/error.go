@@ -12,6 +12,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
@@ -70,6 +71,9 @@ func presenter(log *slog.Logger) graphql.ErrorPresenterFunc {
 		var closed forbidden
 		if errors.As(err, &closed) {
 			return topLevel(ctx, graphqlhttp.Forbidden, closed.Error())
+		}
+		if errors.Is(err, delivery.ErrTooSlow) || errors.Is(err, delivery.ErrMissed) {
+			return topLevel(ctx, graphqlhttp.ChangesMissed, "Some changes were missed. Subscribe again, and read what there is anew.")
 		}
 		var mistake *webhook.Error
 		if errors.As(err, &mistake) {

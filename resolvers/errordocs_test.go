@@ -59,8 +59,8 @@ var topLevelCodes = []struct {
 }{
 	{graphqlhttp.Unauthenticated, meaning{Status: "401", Means: "The request has no key, or one that does not open: mistyped, expired or revoked.",
 		Do: "Get a new key and ask again; the same key will not do."}},
-	{graphqlhttp.RateLimited, meaning{Status: "429", Means: "Too many wrong keys came from this address.",
-		Do: "Wait as many seconds as the header `Retry-After` says."}},
+	{graphqlhttp.RateLimited, meaning{Status: "429; 503 for a socket", Means: "Too many wrong keys came from this address; or the key has 100 subscriptions by events open, or a socket 20 operations.",
+		Do: "Wait as many seconds as the header `Retry-After` says, or end some of what is open."}},
 	{graphqlhttp.Forbidden, meaning{Status: "200 for a field; 403 for a request", Means: "The key lacks the scope of this field, or opens no such workspace. In development mode: the request came from elsewhere than this machine and its pages.",
 		Do: "Use a key with the scope that `message` names; `viewer { scopes }` lists those of yours."}},
 	{graphqlhttp.BadRequest, meaning{Status: "400, 405, 406, 408, 413 or 415", Means: "This is no GraphQL request: wrong method, media type, size or JSON.",
@@ -75,6 +75,8 @@ var topLevelCodes = []struct {
 		Do: "Correct it as `message` says."}},
 	{graphqlhttp.Timeout, meaning{Status: "200, or 503 where nothing was answered", Means: "The request took longer than it may. Mutations in it that were answered are done.",
 		Do: "Ask for less at a time, or later. Look first whether a mutation was done."}},
+	{graphqlhttp.ChangesMissed, meaning{Status: "none: it ends a subscription", Means: "More than 10,000 changes waited for the client to read, or those of another process could not be heard for a while.",
+		Do: "Subscribe again, and read the list anew."}},
 	{graphqlhttp.Internal, meaning{Status: "200 for a field; 503 where keys cannot be looked up", Means: "A fault of ours, or the request was given up because the service stops.",
 		Do: "Try again later. Tell the operator the request id in `message`: the log has the cause under it."}},
 }

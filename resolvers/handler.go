@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/graphqlhttp"
+	"github.com/hookql/hookql/internal/graphqlws"
 	"github.com/hookql/hookql/internal/querycache"
 	"github.com/hookql/hookql/internal/querylimit"
 )
@@ -48,10 +50,16 @@ type Options struct {
 	// RequestTime is how long a request may take that does not test a webhook;
 	// zero: 10 s.
 	RequestTime time.Duration
+	// Keys let in who opens a socket, and say when a key opens no more; nil:
+	// requests alone carry their callers.
+	Keys *auth.Authenticator
+	// Connections are the sockets and streams, for whoever stops the service;
+	// nil: nobody stops them.
+	Connections *graphqlhttp.Connections
 }
 
 // NewHandler serves the GraphQL API. The request's context must carry a
-// workspace (package auth).
+// workspace (package auth), unless it asks for a WebSocket.
 func NewHandler(r *Resolver, o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -59,38 +67,81 @@ func NewHandler(r *Resolver, o Options) http.Handler {
 	if o.RequestTime == 0 {
 		o.RequestTime = requestTime
 	}
-	server := newServer(r, o)
+	if o.Connections == nil {
+		o.Connections = &graphqlhttp.Connections{}
+	}
+	a := api{r, o}
+	server := a.server()
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		ctx, state := begin(req.Context(), o.RequestTime)
-		defer state.end()
-		workspaceID, _ := auth.Workspace(ctx)
-		state.loaders.Store(r.newLoaders(ctx, workspaceID))
-		w.Header().Set("X-Request-Id", state.id)
+		if graphqlhttp.IsUpgrade(req) {
+			server.ServeHTTP(w, req) // its operations begin each by itself
+			return
+		}
+		ctx, end := a.begin(req.Context())
+		defer end()
+		w.Header().Set("X-Request-Id", requestID(ctx))
 		server.ServeHTTP(w, req.WithContext(ctx))
-		o.Log.InfoContext(ctx, "request", "request_id", state.id, "operation", state.operation.Load(),
-			"workspace", workspaceID, "statements", state.statements.Load(), "duration", time.Since(state.began))
 	})
 }
 
-// newServer is gqlgen's server with our transport and limits. Its own
-// complexity extension is left out on purpose (see querylimit).
-func newServer(r *Resolver, o Options) *handler.Server {
-	schema := graph.NewExecutableSchema(graph.Config{Resolvers: r, Directives: graph.DirectiveRoot{HasScope: hasScope}})
-	server := handler.New(schema)
-	server.AddTransport(graphqlhttp.Transport{MaxBody: maxBody})
+// api is what the parts of the handler have in common.
+type api struct {
+	*Resolver
+	Options
+}
+
+// begin makes the context of an operation, or of a request for one. The caller
+// ends it, which logs it.
+func (a api) begin(ctx context.Context) (_ context.Context, end func()) {
+	ctx, state := begin(ctx, a.RequestTime)
+	workspaceID, _ := auth.Workspace(ctx)
+	state.loaders.Store(a.newLoaders(ctx, workspaceID))
+	return ctx, func() {
+		state.end()
+		a.Log.InfoContext(ctx, "request", "request_id", state.id, "operation", state.operation.Load(),
+			"workspace", workspaceID, "statements", state.statements.Load(), "duration", time.Since(state.began))
+	}
+}
+
+// admit lets in the client of a socket.
+func (a api) admit(r *http.Request) (context.Context, graphqlhttp.Session, error) {
+	ctx, err := a.Keys.Admit(r)
+	var wrong *auth.Refusal
+	switch {
+	case errors.As(err, &wrong):
+		return nil, graphqlhttp.Session{}, &graphqlws.Refusal{Later: wrong.Code == graphqlhttp.RateLimited, Reason: wrong.Reason}
+	case err != nil:
+		a.Log.ErrorContext(r.Context(), "a key could not be looked up", "error", err)
+		return nil, graphqlhttp.Session{}, err
+	}
+	return ctx, a.Keys.Session(ctx), nil
+}
+
+// server is gqlgen's server with our transports and limits. Its own complexity
+// extension is left out on purpose (see querylimit).
+func (a api) server() *handler.Server {
+	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: a.Resolver, Directives: graph.DirectiveRoot{HasScope: hasScope}}))
+	sockets := graphqlws.Transport{Begin: a.begin, Connections: a.Connections}
+	requests := graphqlhttp.Transport{MaxBody: maxBody, Connections: a.Connections}
+	if a.Keys != nil {
+		sockets.Admit, requests.Session = a.admit, a.Keys.Session
+	}
+	server.AddTransport(sockets)
+	server.AddTransport(requests)
 	server.SetQueryCache(querycache.New(queryCache))
 	server.SetParserTokenLimit(maxTokens)
-	server.SetErrorPresenter(presenter(o.Log))
+	server.SetErrorPresenter(presenter(a.Log))
 	server.SetRecoverFunc(recovered)
-	if o.HideSchema {
+	if a.HideSchema {
 		server.SetDisableSuggestion(true)
 		server.SetValidationRulesFn(rulesOfHiddenSchema)
 	} else {
 		server.Use(extension.Introspection{})
 	}
 	server.Use(querylimit.Default())
-	server.Use(exactEnums{schema.Schema()})
-	server.AroundRootFields(freshLoadersPerMutation(r))
+	server.AroundOperations(startOperation)
+	server.AroundResponses(resultOf)
+	server.AroundRootFields(freshLoadersPerMutation(a.Resolver))
 	return server
 }
 
@@ -118,18 +169,26 @@ func refuseIntrospection(observers *core.Events, addError core.AddErrFunc) {
 	})
 }
 
+// startOperation notes what is run, and lets subscriptions take their time.
+func startOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	operation := graphql.GetOperationContext(ctx).Operation
+	state := requestOf(ctx)
+	name := operation.Name[:min(len(operation.Name), maxLoggedName)]
+	state.operation.Store(strings.TrimSpace(string(operation.Operation) + " " + name))
+	if operation.Operation == ast.Subscription {
+		state.allowForever()
+	}
+	return next(ctx)
+}
+
 // freshLoadersPerMutation gives each field of a mutation loaders of its own:
 // they run one after the other, and must not read what an earlier one
 // remembered.
 func freshLoadersPerMutation(r *Resolver) graphql.RootFieldMiddleware {
 	return func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-		operation := graphql.GetOperationContext(ctx).Operation
-		state := requestOf(ctx)
-		name := operation.Name[:min(len(operation.Name), maxLoggedName)]
-		state.operation.Store(strings.TrimSpace(string(operation.Operation) + " " + name))
-		if operation.Operation == ast.Mutation {
+		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
 			workspaceID, _ := auth.Workspace(ctx)
-			state.loaders.Store(r.newLoaders(ctx, workspaceID))
+			requestOf(ctx).loaders.Store(r.newLoaders(ctx, workspaceID))
 		}
 		return next(ctx)
 	}

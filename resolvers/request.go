@@ -21,6 +21,9 @@ type request struct {
 	bodies     atomic.Int64 // bytes of bodies, schemas and examples in the answer
 	deadline   *time.Timer
 	cancel     context.CancelCauseFunc
+	// ended says why a subscription came to its end, once it has; nil: it is
+	// none. The operation's own goroutine sets and reads it.
+	ended func() error
 }
 
 type requestKey struct{}
@@ -41,6 +44,13 @@ func (r *request) allow(limit time.Duration) {
 		r.deadline.Stop()
 	}
 	r.deadline = time.AfterFunc(time.Until(r.began.Add(limit)), func() { r.cancel(overtime(limit)) })
+}
+
+// allowForever lets the request go on until its client goes.
+func (r *request) allowForever() {
+	if r.deadline != nil {
+		r.deadline.Stop()
+	}
 }
 
 // maxBodies is how many bytes of bodies, schemas and examples one answer

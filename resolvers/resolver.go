@@ -28,16 +28,17 @@ type Resolver struct {
 }
 
 type (
-	queryResolver      struct{ *Resolver }
-	mutationResolver   struct{ *Resolver }
-	workspaceResolver  struct{ *Resolver }
-	eventTypeResolver  struct{ *Resolver }
-	webhookResolver    struct{ *Resolver }
-	eventResolver      struct{ *Resolver }
-	deliveryResolver   struct{ *Resolver }
-	attemptResolver    struct{ *Resolver }
-	testRunResolver    struct{ *Resolver }
-	testResultResolver struct{ *Resolver }
+	queryResolver        struct{ *Resolver }
+	mutationResolver     struct{ *Resolver }
+	subscriptionResolver struct{ *Resolver }
+	workspaceResolver    struct{ *Resolver }
+	eventTypeResolver    struct{ *Resolver }
+	webhookResolver      struct{ *Resolver }
+	eventResolver        struct{ *Resolver }
+	deliveryResolver     struct{ *Resolver }
+	attemptResolver      struct{ *Resolver }
+	testRunResolver      struct{ *Resolver }
+	testResultResolver   struct{ *Resolver }
 
 	httpRequestResolver  struct{ *Resolver }
 	httpResponseResolver struct{ *Resolver }
@@ -48,6 +49,9 @@ func (r *Resolver) Query() graph.QueryResolver { return queryResolver{r} }
 
 // Mutation implements graph.ResolverRoot.
 func (r *Resolver) Mutation() graph.MutationResolver { return mutationResolver{r} }
+
+// Subscription implements graph.ResolverRoot.
+func (r *Resolver) Subscription() graph.SubscriptionResolver { return subscriptionResolver{r} }
 
 // Workspace implements graph.ResolverRoot.
 func (r *Resolver) Workspace() graph.WorkspaceResolver { return workspaceResolver{r} }

@@ -24,12 +24,15 @@ import (
 // uid. It is for operators: other keys have one workspace.
 const WorkspaceHeader = "HookQL-Workspace"
 
-// Store finds what keys stand for. Both methods fail with webhook.NotFound
+// Store finds what keys stand for. The first two methods fail with webhook.NotFound
 // where there is nothing.
 type Store interface {
 	APIKeyByHash(ctx context.Context, hash [sha256.Size]byte) (*webhook.APIKey, error)
 	Workspace(ctx context.Context, idOrUID string) (*webhook.Workspace, error)
 	TouchAPIKeys(ctx context.Context, used map[string]time.Time) error
+	// StillOpen returns those of the ids whose keys open, and whose workspaces
+	// are there.
+	StillOpen(ctx context.Context, keyIDs, workspaceIDs []string) ([]string, error)
 }
 
 // Options say who is let in besides those whose keys are in the Store.
@@ -56,6 +59,7 @@ type Authenticator struct {
 	workspaces *remembered[string, string] // ids by id or uid
 	backoff    *backoff
 	used       *usage
+	sessions   *sessions
 }
 
 // New returns an Authenticator of the keys in a store.
@@ -71,6 +75,7 @@ func New(store Store, o Options) *Authenticator {
 		workspaces: newRemembered(workspaceID(store)),
 		backoff:    newBackoff(),
 		used:       newUsage(),
+		sessions:   newSessions(),
 	}
 }
 
@@ -85,14 +90,18 @@ func workspaceID(store Store) func(context.Context, string) (string, error) {
 }
 
 // Handler puts the check before next, whose requests carry their Caller.
-// Others are refused before a byte of their body is read.
+// Others are refused before a byte of their body is read, but for requests for
+// a WebSocket without a key, whose clients send it later (Admit): these have the
+// zero Caller.
 func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, err := a.caller(r)
-		var wrong *refusal
+		var wrong *Refusal
 		switch {
 		case err == nil:
 			next.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), caller)))
+		case r.Header["Authorization"] == nil && graphqlhttp.IsUpgrade(r):
+			next.ServeHTTP(w, r)
 		case errors.As(err, &wrong):
 			wrong.write(w)
 		default:
@@ -103,7 +112,17 @@ func (a *Authenticator) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// caller says who sent a request. The error is a *refusal, or a fault.
+// Admit is the check of Handler for a request that got its headers later. The
+// error is a *Refusal, or a fault.
+func (a *Authenticator) Admit(r *http.Request) (context.Context, error) {
+	caller, err := a.caller(r)
+	if err != nil {
+		return nil, err
+	}
+	return WithCaller(r.Context(), caller), nil
+}
+
+// caller says who sent a request. The error is a *Refusal, or a fault.
 func (a *Authenticator) caller(r *http.Request) (Caller, error) {
 	header, sent := r.Header["Authorization"]
 	if !sent && a.Dev {
@@ -167,8 +186,8 @@ func (a *Authenticator) inWorkspace(r *http.Request, c Caller) (Caller, error) {
 		return c, err
 	}
 	if err != nil || !c.Operator && id != *c.Key.WorkspaceID {
-		return c, &refusal{
-			status: http.StatusForbidden, code: graphqlhttp.Forbidden,
+		return c, &Refusal{
+			status: http.StatusForbidden, Code: graphqlhttp.Forbidden, Reason: "This key opens no workspace of this id or uid.",
 			message: fmt.Sprintf("This key opens no workspace with the id or uid %.128q. Correct the header %s, or leave it out.", named, WorkspaceHeader),
 		}
 	}
@@ -189,42 +208,45 @@ func parse(header []string) (Token, bool) {
 	return Token(key), key != ""
 }
 
-// refusal is why a request is not let in.
-type refusal struct {
+// Refusal is why a request is not let in.
+type Refusal struct {
+	Code graphqlhttp.Code
+	// Reason is one short sentence of the message.
+	Reason string
+
 	status    int
-	code      graphqlhttp.Code
 	message   string
 	challenge string        // WWW-Authenticate, where a key would help
 	wait      time.Duration // Retry-After
 }
 
-func (r *refusal) Error() string { return r.message }
+func (r *Refusal) Error() string { return r.message }
 
-func unauthenticated(reason string, keySent bool) *refusal {
+func unauthenticated(reason string, keySent bool) *Refusal {
 	challenge := `Bearer realm="HookQL"`
 	if keySent {
 		challenge += `, error="invalid_token"` // RFC 6750 §3.1
 	}
-	return &refusal{
-		status: http.StatusUnauthorized, code: graphqlhttp.Unauthenticated, challenge: challenge,
+	return &Refusal{
+		status: http.StatusUnauthorized, Code: graphqlhttp.Unauthenticated, Reason: reason, challenge: challenge,
 		message: reason + " Send the header `Authorization: Bearer KEY` with a key of your workspace; " +
 			"the operator's is the one that HOOKQL_OPERATOR_KEY holds, or that HookQL printed at its first start.",
 	}
 }
 
-func tooMany(wait time.Duration) *refusal {
-	return &refusal{
-		status: http.StatusTooManyRequests, code: graphqlhttp.RateLimited, wait: wait,
+func tooMany(wait time.Duration) *Refusal {
+	return &Refusal{
+		status: http.StatusTooManyRequests, Code: graphqlhttp.RateLimited, Reason: "Too many wrong keys came from this address.", wait: wait,
 		message: "Too many wrong keys came from this address. Wait as long as Retry-After says, then send the right one.",
 	}
 }
 
-func (r *refusal) write(w http.ResponseWriter) {
+func (r *Refusal) write(w http.ResponseWriter) {
 	if r.challenge != "" {
 		w.Header().Set("WWW-Authenticate", r.challenge)
 	}
 	if r.wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(r.wait.Seconds()))))
 	}
-	graphqlhttp.Refuse(w, r.status, r.code, r.message)
+	graphqlhttp.Refuse(w, r.status, r.Code, r.message)
 }

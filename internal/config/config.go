@@ -54,6 +54,13 @@ type Config struct {
 	// LeaseMargin is how much longer a process has a delivery in hand than an
 	// attempt may take, zero for the engine's choice.
 	LeaseMargin time.Duration
+	// Retention is how long events and what became of them are kept.
+	Retention time.Duration
+	// BodyRetention is how long their data and the bodies of answers are kept,
+	// 0 for as long as the rest.
+	BodyRetention time.Duration
+	// MetricsAddr is the host:port of the metrics, "" for none of their own.
+	MetricsAddr string
 	// PostgresBin is the directory of initdb and postgres, "" to look for them.
 	PostgresBin string
 

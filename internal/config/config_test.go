@@ -40,10 +40,11 @@ func TestParse(t *testing.T) {
 		"everything by environment": {
 			env: "HOOKQL_ADDR=:80 HOOKQL_DATA_DIR=/d DATABASE_URL=" + remote + " HOOKQL_DEV=0 " +
 				"HOOKQL_ALLOWED_ORIGINS=https://a.example,http://localhost:3000 HOOKQL_ALLOW_NETWORKS=10.0.0.0/8,fd00::1,192.0.2.7 " +
-				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b HOOKQL_LEASE_MARGIN=2m HOOKQL_OPERATOR_KEY=" + goodKey,
+				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b " +
+				"HOOKQL_LEASE_MARGIN=2m HOOKQL_RETENTION=90d HOOKQL_BODY_RETENTION=36h HOOKQL_METRICS_ADDR=10.0.0.1:9090 HOOKQL_OPERATOR_KEY=" + goodKey,
 			want: Config{
 				Addr: ":80", DataDir: "/d", DatabaseURL: remote, AllowHTTP: true, OperatorKey: goodKey, PostgresBin: "/b",
-				HideSchema: true, UniqueURLs: true, LeaseMargin: 2 * time.Minute, AllowPorts: []uint16{22, 6666},
+				Retention: 90 * 24 * time.Hour, BodyRetention: 36 * time.Hour, MetricsAddr: "10.0.0.1:9090", LeaseMargin: 2 * time.Minute, HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
 				AllowedOrigins: []string{"https://a.example", "http://localhost:3000"},
 				AllowNetworks: []netip.Prefix{
 					netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128"), netip.MustParsePrefix("192.0.2.7/32"),
@@ -78,6 +79,9 @@ func TestParse(t *testing.T) {
 				t.Fatal(err)
 			}
 			got.sources = nil
+			if tt.want.Retention == 0 {
+				tt.want.Retention = 30 * 24 * time.Hour
+			}
 			if !reflect.DeepEqual(got, tt.want) {
 				// Not %v: a Config prints without its secrets.
 				t.Errorf("got\n%s%q\nwant\n%s%q", got, got.DatabaseURL, tt.want, tt.want.DatabaseURL)
@@ -123,6 +127,13 @@ func TestMistakes(t *testing.T) {
 		{env: "HOOKQL_ALLOW_NETWORKS=10.0.0.1/8", want: "write 10.0.0.0/8 for the network, or 10.0.0.1 for the one address"},
 		{env: "HOOKQL_ALLOW_NETWORKS=::ffff:10.0.0.0/104", want: "write 10.0.0.0/8"},
 		{env: "HOOKQL_ALLOW_NETWORKS=::ffff:10.0.0.1", want: "write 10.0.0.1/32"},
+		{env: "HOOKQL_RETENTION=30", want: `HOOKQL_RETENTION="30": write a number of days or hours, such as 30d or 36h`},
+		{env: "HOOKQL_RETENTION=d", want: "such as 30d"},
+		{env: "HOOKQL_RETENTION=-3d", want: "such as 30d"},
+		{env: "HOOKQL_RETENTION=1.5d", want: "such as 30d"},
+		{env: "HOOKQL_RETENTION=23h", want: "at least 1d and at most 3650d"},
+		{env: "HOOKQL_RETENTION=4000000000d", want: "at most 3650d"},
+		{args: "-body-retention=0h", want: "at least 1h"},
 		{args: "-colour red", want: "-colour; -h lists the options"},
 		{args: "-addr", want: "flag needs an argument: -addr"},
 		{args: "-dev false", want: `unexpected argument "false"; write options as -name=value`},
@@ -209,6 +220,9 @@ HOOKQL_HIDE_SCHEMA      false                                    default
 HOOKQL_OPERATOR_KEY     set                                      environment
 HOOKQL_MASTER_KEY       (made in the data directory)             default
 HOOKQL_TRUSTED_PROXIES  (none)                                   default
+HOOKQL_RETENTION        30d                                      default
+HOOKQL_BODY_RETENTION   (as long as the rest)                    default
+HOOKQL_METRICS_ADDR     (none)                                   default
 HOOKQL_POSTGRES_BIN     (looked for where systems install them)  default
 `
 	if got := "\n" + c.String(); got != want {

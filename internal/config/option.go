@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // option is one row of the table.
@@ -118,6 +119,24 @@ func options() []option {
 			unset: "15s",
 			doc:   "How much longer than an attempt may take a process keeps a delivery to itself, 2s to 10m. A process that stands still for longer is overtaken. For tests; the default is right.",
 			value: func(c *Config) flag.Value { return (*margin)(&c.LeaseMargin) },
+		},
+		{
+			name:    "HOOKQL_RETENTION",
+			initial: "30d",
+			doc:     "How long events, deliveries, attempts and test runs are kept, in days (30d) or hours (36h), at least 1d. They are removed by the day, so what is older than a day more is gone.",
+			value:   func(c *Config) flag.Value { return span{&c.Retention, 24 * time.Hour} },
+		},
+		{
+			name:  "HOOKQL_BODY_RETENTION",
+			unset: "as long as the rest",
+			doc:   "How long the data of events and the bodies of receivers' answers are kept, where that is shorter, at least 1h. An event's data stay until all its deliveries are finished.",
+			value: func(c *Config) flag.Value { return span{&c.BodyRetention, time.Hour} },
+		},
+		{
+			name:  "HOOKQL_METRICS_ADDR",
+			unset: "none",
+			doc:   "Address for /metrics alone, as host:port. It asks for no key, so let it be one that only your own machines can reach. In development mode /metrics is at HOOKQL_ADDR as well.",
+			value: func(c *Config) flag.Value { return (*address)(&c.MetricsAddr) },
 		},
 		{
 			name:  "HOOKQL_POSTGRES_BIN",

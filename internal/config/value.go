@@ -249,6 +249,44 @@ func (m *margin) String() string {
 	return time.Duration(*m).String()
 }
 
+// maxSpan is the longest span: 10 years.
+const maxSpan = 3650 * day
+
+const day = 24 * time.Hour
+
+// span is how long something is kept, written in days or hours.
+type span struct {
+	kept  *time.Duration
+	least time.Duration
+}
+
+func (s span) Set(text string) error {
+	unit, known := map[string]time.Duration{"d": day, "h": time.Hour}[text[len(text)-1:]]
+	n, err := strconv.ParseUint(text[:len(text)-1], 10, 32)
+	if !known || err != nil {
+		return errors.New("write a number of days or hours, such as 30d or 36h")
+	}
+	if n <= uint64(maxSpan/unit) && time.Duration(n)*unit >= s.least {
+		*s.kept = time.Duration(n) * unit
+		return nil
+	}
+	return fmt.Errorf("write at least %s and at most %s", spanText(s.least), spanText(maxSpan))
+}
+
+func (s span) String() string { return spanText(*s.kept) }
+
+// spanText writes a span as Set reads it.
+func spanText(d time.Duration) string {
+	switch {
+	case d == 0:
+		return ""
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	default:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+}
+
 // masterKeys seal secrets.
 type masterKeys []seal.Key
 

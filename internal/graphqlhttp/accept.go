@@ -6,27 +6,38 @@ import (
 	"strings"
 )
 
-// negotiate chooses the media type of the answer by the header Accept. Without
-// one it is application/json, as the specification asks. Where both are equally
-// welcome, the one whose status codes say more is chosen, if it is named.
-func negotiate(h http.Header) (media string, ok bool) {
+// welcome is what a client takes for an answer.
+type welcome struct {
+	// media is the type of an answer that is one document; "": none is taken.
+	media string
+	// events says whether a stream of events is taken, preferEvents whether
+	// it is taken rather than one document.
+	events, preferEvents bool
+}
+
+// negotiate reads the header Accept. Without one an answer is application/json,
+// as the specification asks. Where both types are equally welcome, the one
+// whose status codes say more is chosen, if it is named.
+func negotiate(h http.Header) welcome {
 	offers := strings.Join(h.Values("Accept"), ",")
 	if strings.TrimSpace(offers) == "" {
-		return mediaJSON, true
+		return welcome{media: mediaJSON, events: true}
 	}
-	older, newer := preference{}, preference{}
+	older, newer, events := preference{}, preference{}, preference{}
 	for offer := range strings.SplitSeq(offers, ",") {
 		pattern, q := parseOffer(offer)
 		older.weigh(mediaJSON, pattern, q)
 		newer.weigh(mediaGraphQL, pattern, q)
+		events.weigh(mediaEvents, pattern, q)
 	}
+	w := welcome{events: events.q > 0, preferEvents: events.q > max(older.q, newer.q)}
 	switch {
 	case newer.q > older.q, newer.q == older.q && newer.q > 0 && newer.named == exact:
-		return mediaGraphQL, true
+		w.media = mediaGraphQL
 	case older.q > 0:
-		return mediaJSON, true
+		w.media = mediaJSON
 	}
-	return "", false
+	return w
 }
 
 // preference is how welcome a media type is: the most specific offer that
@@ -41,7 +52,7 @@ type specificity int
 const (
 	uncovered specificity = iota
 	anything              // */*
-	anyOfType             // application/*
+	anyOfType             // such as application/*
 	exact
 )
 
@@ -50,7 +61,7 @@ func (p *preference) weigh(media, pattern string, q float64) {
 	switch pattern {
 	case media:
 		named = exact
-	case "application/*":
+	case media[:strings.IndexByte(media, '/')] + "/*":
 		named = anyOfType
 	case "*/*":
 		named = anything

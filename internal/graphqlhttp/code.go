@@ -21,6 +21,8 @@ const (
 	TooComplex   Code = "COMPLEXITY_LIMIT_EXCEEDED"
 	BadUserInput Code = "BAD_USER_INPUT"
 	Timeout      Code = "TIMEOUT"
+	// ChangesMissed ends a subscription.
+	ChangesMissed Code = "CHANGES_MISSED"
 	// Internal is for faults of ours.
 	Internal Code = "INTERNAL_SERVER_ERROR"
 )

@@ -29,9 +29,28 @@ func TestNegotiate(t *testing.T) {
 		"application/json;q=x":                                     "",
 		";;,":                                                      "",
 	} {
-		got, ok := negotiate(http.Header{"Accept": {accept}})
-		if got != want || ok != (want != "") {
-			t.Errorf("negotiate(%q) = %q, %t, want %q", accept, got, ok, want)
+		if got := negotiate(http.Header{"Accept": {accept}}); got.media != want {
+			t.Errorf("negotiate(%q) = %+v, want %q", accept, got, want)
+		}
+	}
+}
+
+func TestNegotiateEvents(t *testing.T) {
+	t.Parallel()
+	for accept, want := range map[string]welcome{
+		"":                  {media: mediaJSON, events: true},
+		"*/*":               {media: mediaJSON, events: true},
+		"application/json":  {media: mediaJSON},
+		"text/event-stream": {events: true, preferEvents: true},
+		"text/*;q=0.5":      {events: true, preferEvents: true},
+		"text/event-stream;q=0, application/json":        {media: mediaJSON},
+		"application/json;q=0.5, text/event-stream":      {media: mediaJSON, events: true, preferEvents: true},
+		"application/json, text/event-stream;q=0.9, */*": {media: mediaJSON, events: true},
+		// What urql sends with every operation.
+		"application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed": {media: mediaGraphQL, events: true},
+	} {
+		if got := negotiate(http.Header{"Accept": {accept}}); got != want {
+			t.Errorf("negotiate(%q) = %+v, want %+v", accept, got, want)
 		}
 	}
 }
@@ -39,9 +58,9 @@ func TestNegotiate(t *testing.T) {
 func FuzzNegotiate(f *testing.F) {
 	f.Add("application/json;q=0.5, */*")
 	f.Fuzz(func(t *testing.T, accept string) {
-		media, ok := negotiate(http.Header{"Accept": {accept}})
-		if ok != (media == mediaJSON || media == mediaGraphQL) {
-			t.Errorf("negotiate(%q) = %q, %t", accept, media, ok)
+		got := negotiate(http.Header{"Accept": {accept}})
+		if got.media != "" && got.media != mediaJSON && got.media != mediaGraphQL || got.preferEvents && !got.events {
+			t.Errorf("negotiate(%q) = %+v", accept, got)
 		}
 	})
 }
@@ -68,8 +87,8 @@ func TestDecodeJSON(t *testing.T) {
 		``:                                                                false,
 		`{"a"`:                                                            false,
 	} {
-		if _, err := decodeJSON([]byte(text)); (err == nil) != good {
-			t.Errorf("decodeJSON(%.40q): %v, want good = %t", text, err, good)
+		if _, err := DecodeJSON([]byte(text)); (err == nil) != good {
+			t.Errorf("DecodeJSON(%.40q): %v, want good = %t", text, err, good)
 		}
 	}
 }
@@ -77,7 +96,7 @@ func TestDecodeJSON(t *testing.T) {
 func FuzzDecodeJSON(f *testing.F) {
 	f.Add([]byte(`{"query": "{ a }", "variables": {"b": [1e9, "\ud83d\ude00"]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		got, err := decodeJSON(text)
+		got, err := DecodeJSON(text)
 		if err != nil {
 			return
 		}

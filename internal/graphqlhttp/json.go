@@ -18,10 +18,11 @@ const (
 	maxNumber = 1_000 // digits
 )
 
-// decodeJSON reads one JSON value so that no two readers understand it
+// DecodeJSON reads one JSON value so that no two readers understand it
 // differently: UTF-8 only, no member twice, no half of a surrogate pair, nothing
-// behind it. Numbers are kept digit by digit as json.Number.
-func decodeJSON(text []byte) (any, error) {
+// behind it. Numbers are kept digit by digit as json.Number. Errors hold nothing
+// of the text.
+func DecodeJSON(text []byte) (any, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not valid UTF-8")
 	}

@@ -32,7 +32,7 @@ func (t Transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawPar
 	if err != nil {
 		return nil, err
 	}
-	params, err := parameters(members)
+	params, err := Parameters(members)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (t Transport) readBody(w http.ResponseWriter, r *http.Request) (map[string]
 	if err != nil {
 		return nil, err
 	}
-	value, err := decodeJSON(body)
+	value, err := DecodeJSON(body)
 	if err != nil {
 		return nil, badRequest("The body is no JSON as it is taken here: %s.", err)
 	}
@@ -99,15 +99,16 @@ func readQuery(r *http.Request) (map[string]any, error) {
 		if !given {
 			continue
 		}
-		if members[name], err = decodeJSON([]byte(text)); err != nil {
+		if members[name], err = DecodeJSON([]byte(text)); err != nil {
 			return nil, badRequest("The parameter %s is no JSON as it is taken here: %s.", name, err)
 		}
 	}
 	return members, nil
 }
 
-// parameters picks those that GraphQL knows; others are left to whom they are for.
-func parameters(members map[string]any) (*graphql.RawParams, error) {
+// Parameters picks those that GraphQL knows; others are left to whom they are
+// for. The error is for the client.
+func Parameters(members map[string]any) (*graphql.RawParams, error) {
 	params := &graphql.RawParams{}
 	var ok bool
 	if params.Query, ok = members["query"].(string); !ok || params.Query == "" {

@@ -1,11 +1,12 @@
 // Package graphqlhttp speaks GraphQL over HTTP as the specification of that
-// name says (graphql.github.io/graphql-over-http): the one door to the API for
-// queries and mutations. It is stricter than it has to be where a lax reading
-// would let two readers understand one request differently.
+// name says (graphql.github.io/graphql-over-http), and answers subscriptions by
+// events (the distinct connections of graphql-sse). It is stricter than it has
+// to be where a lax reading would let two readers understand one request
+// differently.
 package graphqlhttp
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 const (
 	mediaJSON    = "application/json"
 	mediaGraphQL = "application/graphql-response+json"
+	mediaEvents  = "text/event-stream"
 )
 
 // Limits of what one answer says about a wrong document.
@@ -38,6 +40,11 @@ const (
 type Transport struct {
 	// MaxBody is the largest request body in bytes; zero: 1 MiB.
 	MaxBody int64
+	// Session says what a stream of events lives by, from its request's
+	// context; nil: by the request alone.
+	Session func(context.Context) Session
+	// Connections counts and ends streams; nil: nobody does.
+	Connections *Connections
 }
 
 // Supports implements graphql.Transport.
@@ -45,10 +52,14 @@ func (Transport) Supports(*http.Request) bool { return true }
 
 // Do implements graphql.Transport.
 func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	media, ok := negotiate(r.Header)
-	if !ok {
-		refuse(w, mediaJSON, &refusal{http.StatusNotAcceptable,
-			"The answer is " + mediaJSON + " or " + mediaGraphQL + "; name one of them in the header Accept."})
+	client := negotiate(r.Header)
+	media := client.media
+	if media == "" {
+		media = mediaJSON // of refusals
+	}
+	if client.media == "" && !client.events {
+		refuse(w, media, &refusal{http.StatusNotAcceptable,
+			"The answer is " + mediaJSON + ", " + mediaGraphQL + " or " + mediaEvents + "; name one of them in the header Accept."})
 		return
 	}
 	if r.Method == http.MethodOptions {
@@ -68,20 +79,35 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	operation, mistakes := exec.CreateOperationContext(r.Context(), params)
 	if mistakes != nil {
 		ctx := graphql.WithOperationContext(r.Context(), operation)
-		write(w, media, mistaken(media), exec.DispatchError(ctx, shorten(mistakes)).Errors, nil)
+		said := exec.DispatchError(ctx, Shorten(mistakes)).Errors
+		if client.preferEvents { // as graphql-sse asks: an EventSource shows nothing of another status
+			newEvents(w).sendAll(AppendResult(nil, said, nil))
+			return
+		}
+		write(w, media, mistaken(media), said, nil)
 		return
 	}
-	if wrong := unfit(r.Method, operation.Operation.Operation); wrong != nil {
+	kind := operation.Operation.Operation
+	if wrong := unfit(r.Method, kind, client); wrong != nil {
 		refuse(w, media, wrong)
+		return
+	}
+	if kind == ast.Subscription || client.preferEvents {
+		t.stream(w, r, exec, operation)
 		return
 	}
 	respond, ctx := exec.DispatchOperation(r.Context(), operation)
 	answer := respond(ctx)
 	if answer == nil { // the context ended: nobody waits, or the time was over
-		write(w, media, http.StatusServiceUnavailable, coded(Timeout, "The request took longer than is allowed and was given up."), nil)
+		write(w, media, http.StatusServiceUnavailable, Late(), nil)
 		return
 	}
 	write(w, media, http.StatusOK, answer.Errors, answer.Data)
+}
+
+// Late is what an operation is told that ended before any answer.
+func Late() gqlerror.List {
+	return Coded(Timeout, "The request took longer than is allowed and was given up.")
 }
 
 // unread says why a request's body could not be read.
@@ -93,10 +119,11 @@ func unread(err error) *refusal {
 }
 
 // unfit says why an operation cannot be run by a method, nil where it can.
-func unfit(method string, operation ast.Operation) *refusal {
+func unfit(method string, operation ast.Operation, client welcome) *refusal {
 	switch {
-	case operation == ast.Subscription:
-		return badRequest("Subscriptions are not answered here.")
+	case operation == ast.Subscription && !client.events:
+		return &refusal{http.StatusNotAcceptable,
+			"A subscription is answered by events: name " + mediaEvents + " in the header Accept, or subscribe over a WebSocket."}
 	case operation == ast.Mutation && method == http.MethodGet:
 		return &refusal{http.StatusMethodNotAllowed, "A mutation changes something, so it is sent by POST."}
 	}
@@ -112,9 +139,9 @@ func mistaken(media string) int {
 	return http.StatusOK
 }
 
-// shorten keeps an answer small, however many and long the mistakes, and leaves
+// Shorten keeps an answer small, however many and long the mistakes, and leaves
 // out what they say back.
-func shorten(mistakes gqlerror.List) gqlerror.List {
+func Shorten(mistakes gqlerror.List) gqlerror.List {
 	for _, m := range mistakes {
 		m.Message = withoutValue(m.Message)
 		if len(m.Message) > maxMessage {
@@ -144,46 +171,59 @@ func refuse(w http.ResponseWriter, media string, wrong *refusal) {
 	if wrong.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", allowed)
 	}
-	write(w, media, wrong.status, coded(BadRequest, wrong.message), nil)
+	write(w, media, wrong.status, Coded(BadRequest, wrong.message), nil)
 }
 
 // Refuse answers a request that never comes to a Transport in the shape of a
 // GraphQL error, which GraphQL clients show.
 func Refuse(w http.ResponseWriter, status int, code Code, message string) {
-	write(w, mediaJSON, status, coded(code, message), nil)
+	write(w, mediaJSON, status, Coded(code, message), nil)
 }
 
-func coded(code Code, message string) gqlerror.List {
+// Coded is one error with a code.
+func Coded(code Code, message string) gqlerror.List {
 	return gqlerror.List{{Message: message, Extensions: map[string]any{"code": string(code)}}}
 }
 
-// write sends an answer. Without data there is no member data, as nothing was
-// executed.
-func write(w http.ResponseWriter, media string, status int, mistakes gqlerror.List, data json.RawMessage) {
-	var body bytes.Buffer
-	body.WriteByte('{')
+// AppendResult appends the result of an operation as JSON. Without data there
+// is no member data, as nothing was executed.
+func AppendResult(b []byte, mistakes gqlerror.List, data json.RawMessage) []byte {
+	b = append(b, '{')
 	if len(mistakes) > 0 {
-		list, err := json.Marshal(mistakes)
-		if err != nil {
-			list = []byte(`[{"message":"The errors could not be written."}]`) // an extension of ours that is no JSON
-		}
-		body.WriteString(`"errors":`)
-		body.Write(list)
+		b = AppendErrors(append(b, `"errors":`...), mistakes)
 	}
 	if data != nil {
 		if len(mistakes) > 0 {
-			body.WriteByte(',')
+			b = append(b, ',')
 		}
-		body.WriteString(`"data":`)
-		body.Write(data)
+		b = append(append(b, `"data":`...), data...)
 	}
-	body.WriteByte('}')
+	return append(b, '}')
+}
+
+// AppendErrors appends a list of errors as JSON.
+func AppendErrors(b []byte, mistakes gqlerror.List) []byte {
+	list, err := json.Marshal(mistakes)
+	if err != nil {
+		list = []byte(`[{"message":"The errors could not be written."}]`) // an extension of ours that is no JSON
+	}
+	return append(b, list...)
+}
+
+// write sends an answer that is one document.
+func write(w http.ResponseWriter, media string, status int, mistakes gqlerror.List, data json.RawMessage) {
+	body := AppendResult(nil, mistakes, data)
+	h := w.Header()
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	writeHeader(w, media, status)
+	_, _ = w.Write(body) // a client who went away does not matter
+}
+
+func writeHeader(w http.ResponseWriter, media string, status int) {
 	h := w.Header()
 	h.Set("Content-Type", media+"; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept")
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // a client who went away does not matter
 }

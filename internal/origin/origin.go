@@ -49,6 +49,12 @@ func (p Policy) Handler(next http.Handler) http.Handler {
 				return
 			}
 		}
+		if graphqlhttp.IsUpgrade(r) && !p.mayUpgrade(r) {
+			graphqlhttp.Refuse(w, http.StatusForbidden, graphqlhttp.Forbidden, fmt.Sprintf(
+				"Pages of another origin may open no socket, and this one is of %q. Name that origin in HOOKQL_ALLOWED_ORIGINS, as scheme://host[:port].",
+				strings.Join(r.Header["Origin"], ", ")))
+			return
+		}
 		if r.URL.Path == apiPath && p.admit(w, r) {
 			return
 		}
@@ -115,6 +121,18 @@ func (p Policy) isOwnPage(r *http.Request) bool {
 // allows says whether the operator named the page's origin.
 func (p Policy) allows(r *http.Request) bool {
 	return slices.Contains(p.AllowedOrigins, r.Header.Get("Origin"))
+}
+
+// mayUpgrade says whether a request for a WebSocket comes from a program, from
+// a page of the very host that it goes to, or from an allowed page: browsers
+// let every page open sockets, and leave it to the server to look.
+func (p Policy) mayUpgrade(r *http.Request) bool {
+	origin, sent := r.Header["Origin"]
+	if !sent {
+		return true
+	}
+	own := len(origin) == 1 && (origin[0] == "https://"+r.Host || origin[0] == "http://"+r.Host)
+	return own || len(origin) == 1 && p.allows(r)
 }
 
 // isFromOtherSite says whether a browser was made to send a request by a page

@@ -247,3 +247,37 @@ func TestOverTheWire(t *testing.T) {
 		}
 	}
 }
+
+// TestSockets lets pages of the own host and of allowed origins open sockets,
+// and programs, which say no origin; in development mode its own pages.
+func TestSockets(t *testing.T) {
+	t.Parallel()
+	production := Policy{AllowedOrigins: []string{friend}}
+	development := Policy{Dev: true, Addr: "127.0.0.1:8080", AllowedOrigins: []string{friend}}
+	for _, test := range []struct {
+		Policy
+		host, origin string
+		want         int
+	}{
+		{production, "hooks.example.com", "", http.StatusTeapot},
+		{production, "hooks.example.com", "https://hooks.example.com", http.StatusTeapot},
+		{production, "hooks.example.com", friend, http.StatusTeapot},
+		{production, "hooks.example.com", stranger, http.StatusForbidden},
+		{production, "hooks.example.com", "null", http.StatusForbidden},
+		{production, "hooks.example.com", "https://hooks.example.com.evil.example", http.StatusForbidden},
+		{production, "hooks.example.com", "https://hooks.example.com:8443", http.StatusForbidden},
+		{development, "localhost:8080", "http://localhost:8080", http.StatusTeapot},
+		{development, "localhost:8080", friend, http.StatusTeapot},
+		{development, "localhost:8080", "https://localhost:8080", http.StatusForbidden},
+		{development, "localhost:8080", stranger, http.StatusForbidden},
+		{development, "evil.example:8080", "http://evil.example:8080", http.StatusForbidden},
+	} {
+		headers := map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Cookie": "session=1"}
+		if test.origin != "" {
+			headers["Origin"] = test.origin
+		}
+		if w := (request{method: http.MethodGet, host: test.host, headers: headers}).send(test.Policy); w.Code != test.want {
+			t.Errorf("%q to %s: %d %s, want %d", test.origin, test.host, w.Code, w.Body, test.want)
+		}
+	}
+}

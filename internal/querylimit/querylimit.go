@@ -95,7 +95,29 @@ func (l Limits) MutateOperationContext(_ context.Context, op *graphql.OperationC
 	if excess := l.excess(op.Doc, op.Operation, op.Variables); excess != "" {
 		return refusal(excess)
 	}
+	if op.Operation.Operation == ast.Subscription && !isOneField(op.Operation.SelectionSet) {
+		err := gqlerror.Errorf("A subscription selects one field, without @skip and @include.")
+		errcode.Set(err, errcode.ValidationFailed)
+		return err
+	}
 	return nil
+}
+
+// isOneField says whether a selection is one field, whatever the variables. The
+// validator counts a field that is selected twice as one.
+func isOneField(set ast.SelectionSet) bool {
+	if len(set) != 1 {
+		return false
+	}
+	switch s := set[0].(type) {
+	case *ast.Field:
+		return len(s.Directives) == 0
+	case *ast.InlineFragment:
+		return len(s.Directives) == 0 && isOneField(s.SelectionSet)
+	case *ast.FragmentSpread:
+		return len(s.Directives) == 0 && s.Definition != nil && isOneField(s.Definition.SelectionSet)
+	}
+	return false
 }
 
 func refusal(message string) *gqlerror.Error {

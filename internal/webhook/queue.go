@@ -72,3 +72,17 @@ type Owed struct {
 	Lease      int64
 	LeasedFor  time.Duration
 }
+
+// QueueDepth is what waits in the queue, of all processes. Counts end at
+// MaxQueueDepth.
+type QueueDepth struct {
+	// Due are those that a process may take in hand now, Later those that are to
+	// be tried again, Parked those whose webhook cannot take more or is not active.
+	Due, Later, Parked int
+	// OldestDue is for how long the oldest of Due has been.
+	OldestDue time.Duration
+}
+
+// MaxQueueDepth is how far what waits is counted, so that it takes as long
+// however much it is.
+const MaxQueueDepth = 100_000
