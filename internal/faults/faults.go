@@ -11,7 +11,7 @@ package faults
 const Variable = "HOOKQL_FAULT"
 
 // Points are all points that there are, in the order in which an event passes
-// them. The last three lie on ways of their own.
+// them. The last four lie on ways of their own.
 func Points() []string {
 	return []string{
 		"publish.before",    // requests are gathered, nothing is written
@@ -27,6 +27,7 @@ func Points() []string {
 		"settle.before",     // outcomes are gathered, nothing is written
 		"settle.committed",  // committed, the next turn not begun
 		"nodes.freed",       // what another process had in hand is freed, not committed
+		"upkeep.removed",    // what is old of one table is removed, not yet of the others
 		"test.kept",         // some results of a test run are kept
 		"seal.webhook",      // one webhook is sealed with the new key
 	}

@@ -71,6 +71,7 @@ type lab struct {
 	done      *journal
 	resumed   time.Duration  // the longest
 	reached   map[string]int // points
+	check     string         // what `hookql db check` found
 }
 
 // newLab starts everything, and publishes nothing yet.
@@ -250,7 +251,7 @@ const settleTime = 3 * time.Minute
 
 // settle heals the receivers and waits until nothing is owed any more, and then
 // stops everything. What is still owed after settleTime the judge finds.
-func (l *lab) settle(ctx context.Context) error {
+func (l *lab) settle(ctx context.Context) (err error) {
 	if err := l.receivers.heal(); err != nil {
 		return err
 	}
@@ -261,6 +262,11 @@ func (l *lab) settle(ctx context.Context) error {
 		if err := p.stop(30 * time.Second); err != nil {
 			return err
 		}
+	}
+	if l.check, err = l.programs[0].run(time.Minute, "db", "check"); err != nil {
+		l.Log("%s", l.check)
+	} else {
+		l.check = ""
 	}
 	return errors.Join(l.receivers.stop(), l.published.close(), l.done.close())
 }

@@ -107,6 +107,20 @@ func (p *program) ready(ctx context.Context) bool {
 	return errors.Join(answer.Body.Close()) == nil && answer.StatusCode == http.StatusOK
 }
 
+// run runs another verb of the program to its end, and returns what it said. The
+// error says that it failed.
+func (p *program) run(limit time.Duration, args ...string) (said string, err error) {
+	var out bytes.Buffer
+	c := newChild(p.path, args...)
+	c.cmd.Env, c.cmd.Dir = p.env, filepath.Dir(p.log)
+	c.cmd.Stdout, c.cmd.Stderr = &out, &out
+	if err := c.start(); err != nil {
+		return "", err
+	}
+	err = c.wait(limit)
+	return out.String(), err
+}
+
 // stop tells the process to stop, and waits until it has.
 func (p *program) stop(limit time.Duration) error {
 	c := p.process()

@@ -90,6 +90,9 @@ func (l *lab) fill(v *Verdict, name string, took time.Duration) {
 	v.CallWorst = float64(l.publisher.slowest.Load()) / 1000
 	v.ResumeWorst = float64(l.resumed.Microseconds()) / 1000
 	v.Points = l.reached
+	if l.check != "" {
+		v.Broken = append(v.Broken, "db check: "+l.check)
+	}
 }
 
 // atMost breaks a bound where a figure is higher.
@@ -451,7 +454,7 @@ func (l *lab) endAt(ctx context.Context, point string) error {
 	if err := l.kill(p); err != nil {
 		return err
 	}
-	passes := map[string]int{"claim.claimed": 3, "nodes.freed": 1, "test.kept": 1}[point]
+	passes := map[string]int{"claim.claimed": 3, "nodes.freed": 1, "upkeep.removed": 3, "test.kept": 1}[point]
 	if passes == 0 {
 		passes = 50
 	}
