@@ -3,34 +3,36 @@ package rig
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Record puts a verdict's row into the table of results of a Markdown file, in
-// the place of the scenario's last.
+// Record puts a verdict's row into the last table of a Markdown file, in the
+// place of the scenario's row there.
 func Record(path string, v Verdict) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	begin := fmt.Sprintf("| %s |", v.Scenario)
-	row := v.row()
-	lines, done := strings.Split(string(text), "\n"), false
-	last := -1 // of the table
-	for n, line := range lines {
-		if strings.HasPrefix(line, begin) {
-			lines[n], done = row, true
-		}
-		if strings.HasPrefix(line, "|---") && last < 0 || n == last+1 && last >= 0 && strings.HasPrefix(line, "|") {
-			last = n
-		}
+	lines := strings.Split(string(text), "\n")
+	end := len(lines) // of the last table
+	for end > 0 && !strings.HasPrefix(lines[end-1], "|") {
+		end--
 	}
-	if last < 0 {
+	begin := end
+	for begin > 0 && strings.HasPrefix(lines[begin-1], "|") {
+		begin--
+	}
+	if end-begin < 2 {
 		return fmt.Errorf("%s has no table of results", path)
 	}
-	if !done {
-		lines = append(lines[:last+1], append([]string{row}, lines[last+1:]...)...)
+	first := fmt.Sprintf("| %s |", v.Scenario)
+	old := slices.IndexFunc(lines[begin:end], func(line string) bool { return strings.HasPrefix(line, first) })
+	if old < 0 {
+		lines = slices.Insert(lines, end, v.row())
+	} else {
+		lines[begin+old] = v.row()
 	}
 	return os.WriteFile(path, []byte(strings.Join(lines, "\n")), 0o644)
 }
@@ -41,7 +43,11 @@ func (v Verdict) row() string {
 	if len(v.Broken) > 0 {
 		kept = "**no**: " + strings.Join(v.Broken, "; ")
 	}
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %.0f | %d | %d | %d | %d (%d) | %d | %d | %.0f / %.0f | %s |",
+	takeover := "-"
+	if v.Takeovers > 0 {
+		takeover = fmt.Sprintf("%.0f / %.0f", v.TakeoverP50, v.TakeoverP99)
+	}
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %.0f | %d | %d | %d | %d (%d) | %d | %d | %s | %s |",
 		v.Scenario, time.Now().UTC().Format(time.DateOnly), v.Faults, v.Acknowledged, v.Arrived, v.PerSecond,
-		v.Lost, v.Invented, v.Mismatches, v.Duplicates, v.InFlightMax, v.Late, v.Stale, v.TakeoverP50, v.TakeoverP99, kept)
+		v.Lost, v.Invented, v.Mismatches, v.Duplicates, v.InFlightMax, v.Late, v.Stale, takeover, kept)
 }
