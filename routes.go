@@ -28,14 +28,15 @@ func newEngine(c config.Config, addr *net.TCPAddr, store *db.DB, log *slog.Logge
 			Ports:     c.AllowPorts,
 			Own:       ownAddrs(addr),
 		}},
-		Store:    store,
-		Queue:    store,
-		Webhooks: store,
-		Nodes:    nodes{store},
-		Hub:      delivery.Hub{Wire: store, Log: log},
-		Log:      log,
-		Version:  version(),
-		Patience: patience,
+		Store:       store,
+		Queue:       store,
+		Webhooks:    store,
+		Nodes:       nodes{store},
+		Hub:         delivery.Hub{Wire: store, Log: log},
+		Log:         log,
+		Version:     version(),
+		Patience:    patience,
+		LeaseMargin: c.LeaseMargin,
 	}
 }
 

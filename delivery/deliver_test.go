@@ -419,6 +419,78 @@ func TestALateResultChangesNothing(t *testing.T) {
 	}
 }
 
+// A late result is late, too, where it is recorded together with the one of
+// whoever took over.
+func TestALateResultBesideTheRightOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	r.publish(1)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE attempts = 1 AND lease = 0`)
+	r.stop()
+	r.sql.MustExec(`UPDATE deliveries SET next_at = now() - interval '1 second'`)
+	claim := func(lease int64) webhook.Settled {
+		due, err := r.db.ClaimDue(t.Context(), lease, -6*time.Second, 1) // a lease that has ended already
+		if err != nil || len(due) != 1 {
+			t.Fatalf("claimed %d, %v", len(due), err)
+		}
+		a := &webhook.Attempt{ID: webhook.NewID(webhook.AttemptPrefix), WorkspaceID: r.workspaceID, DeliveryID: due[0].DeliveryID, Number: 2,
+			Trigger: webhook.TriggerRetry, Message: "It came.", PayloadFormat: webhook.FormatStandard,
+			Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered, StartedAt: webhook.Now()}}
+		return webhook.Settled{Due: due[0], Attempt: a, State: webhook.QueueSucceeded, Counts: true}
+	}
+	all := []webhook.Settled{claim(1), claim(2)}
+	if _, err := r.db.Settle(t.Context(), all, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for n, late := range []bool{true, false} {
+		if r.count(`SELECT count(*) FROM attempts WHERE id = $1 AND late = $2`, all[n].Attempt.ID, late) != 1 {
+			t.Errorf("the result of lease %d: want late %t", n+1, late)
+		}
+	}
+}
+
+// forgetful is a queue that commits, and then loses the connection before it
+// can say so.
+type forgetful struct {
+	Queue
+	lost atomic.Int64
+}
+
+func (f *forgetful) Settle(ctx context.Context, all []webhook.Settled, suspendAfter time.Duration) ([]string, error) {
+	failing, err := f.Queue.Settle(ctx, all, suspendAfter)
+	if err == nil && f.lost.Add(-1) >= 0 {
+		return nil, errors.New("the connection is gone")
+	}
+	return failing, err
+}
+
+// An outcome that was recorded, though nobody knew, is recorded once.
+func TestAnOutcomeIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	queue := &forgetful{}
+	queue.lost.Store(2)
+	r := newRig(t, func(e *Engine) { queue.Queue, e.Queue = e.Queue, queue })
+	w := r.webhook(nil)
+	id := r.publish(1)[0]
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED' AND attempts = 1`)
+	next := r.publish(1)[0]
+	r.eventually(2, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED' AND attempts = 1`) // it goes on
+	if n := r.count(`SELECT count(*) FROM attempts WHERE NOT late`); n != 2 {
+		t.Errorf("%d attempts are recorded", n)
+	}
+	if n := r.count(`SELECT sum(count) FROM delivery_stats WHERE kind = 'SUCCEEDED'`); n != 2 {
+		t.Errorf("%d successes are counted", n)
+	}
+	if n := r.count(`SELECT sum(count) FROM delivery_stats WHERE kind <> 'SUCCEEDED'`); n != 2 {
+		t.Errorf("the durations of %d attempts are counted", n)
+	}
+	if r.receiver.arrivals(w.ID, id) != 1 || r.receiver.arrivals(w.ID, next) != 1 {
+		t.Error("what was recorded was sent again")
+	}
+}
+
 // A process that stops waits for what is under way, and gives back the rest.
 func TestStopGivesBack(t *testing.T) {
 	t.Parallel()
