@@ -139,6 +139,15 @@ func TestMetrics(t *testing.T) {
 	if problems, err := testutil.GatherAndLint(m.registry); err != nil || len(problems) > 0 {
 		t.Errorf("not as Prometheus wants it: %v, %v", problems, err)
 	}
+	docs, err := os.ReadFile("docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range scrape() {
+		if strings.HasPrefix(name, "hookql_") && !strings.Contains(string(docs), "`"+name) {
+			t.Errorf("docs/operations.md does not tell of %s", name)
+		}
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)

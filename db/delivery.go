@@ -75,15 +75,11 @@ func (d *DB) Delivery(ctx context.Context, workspaceID, id string) (*webhook.Del
 }
 
 // deliveryFilter are conditions of every list, as deliveryFilterArgs fills them
-// in. The name of an event is looked up row by row, where it is asked for.
-// Through coalesce PostgreSQL guesses that half of the rows fit, not next to
+// in behind the workspace and the bounds of the page. Through coalesce PostgreSQL guesses that half of the rows fit, not next to
 // none, for which it would rather read all and sort them.
 const deliveryFilter = `
-	AND id < $2
-	AND id > $3
 	AND ($4::text IS NULL OR webhook_id = $4)
 	AND ($5::text IS NULL OR event_id = $5)
-	AND ($6::text[] IS NULL OR coalesce((SELECT name FROM events WHERE events.id = event_id) = ANY($6), false))
 	AND ($7::text[] IS NULL OR coalesce(` + deliveryStatus + ` = ANY($7), false))
 	AND ($8::timestamptz IS NULL OR created_at >= $8)
 	AND ($9::timestamptz IS NULL OR created_at < $9)`
@@ -96,56 +92,58 @@ func deliveryFilterArgs(workspaceID string, f webhook.DeliveryFilter, p webhook.
 	}
 }
 
-// A workspace may have few deliveries among many of others, or the other way
-// round. Bounds and order are those of the index by workspace, and the id comes
-// from a subquery, about which PostgreSQL guesses nothing: so it always reads
-// along that index, up to the limit, and never sorts what it read by another.
-const deliveriesOfWorkspace = `
+// deliveryStatements read lists of deliveries with one filter.
+type deliveryStatements struct {
+	newest, oldest, count                            statement
+	newestByWebhook, oldestByWebhook, countByWebhook statement
+	newestByEvent, oldestByEvent, countByEvent       statement
+}
+
+var (
+	deliveryLists = newDeliveryStatements("", `
+	AND ($6::text[] IS NULL OR true)`)
+	// The name of an event is looked up row by row. Each partition of deliveries
+	// then has a plan for each partition of events, which costs ten times the
+	// reading of a page even where it is never run; so it stands alone.
+	deliveryListsOfNames = newDeliveryStatements("_of_names", `
+	AND coalesce((SELECT name FROM events WHERE events.id = event_id) = ANY($6), false)`)
+)
+
+// listsFor are the statements for a filter.
+func listsFor(f webhook.DeliveryFilter) deliveryStatements {
+	if f.EventNames != nil {
+		return deliveryListsOfNames
+	}
+	return deliveryLists
+}
+
+// newDeliveryStatements names the statements with deliveryFilter and a condition
+// on the names of events; for package variables only.
+func newDeliveryStatements(suffix, names string) deliveryStatements {
+	filter := deliveryFilter + names
+
+	// A workspace may have few deliveries among many of others, or the other way
+	// round. Bounds and order are those of the index by workspace alone, and the id
+	// comes from a subquery, about which PostgreSQL guesses nothing: so it always
+	// reads along that index, up to the limit, and never sorts what it read by
+	// another. It looks into each day's partition, and turns away at once where the
+	// bounds leave it nothing.
+	ofWorkspace := `
 FROM deliveries
 WHERE (workspace_id, id) < ((SELECT $1::text), $2)
-	AND (workspace_id, id) > ((SELECT $1::text), $3)` + deliveryFilter
+	AND (workspace_id, id) > ((SELECT $1::text), $3)` + filter
 
-var listNewestDeliveries = newStatement("deliveries.list_newest", `
-SELECT`+deliveryColumns+deliveriesOfWorkspace+`
-ORDER BY workspace_id DESC, id DESC
-LIMIT $10`)
-
-var listOldestDeliveries = newStatement("deliveries.list_oldest", `
-SELECT`+deliveryColumns+deliveriesOfWorkspace+`
-ORDER BY workspace_id, id
-LIMIT $10`)
-
-// The same for a webhook, with its index.
-const deliveriesOfWebhook = `
+	// The same for a webhook, with its index.
+	ofWebhook := `
 	FROM deliveries
 	WHERE workspace_id = $1
 		AND (webhook_id, id) < (one.id, $2)
-		AND (webhook_id, id) > (one.id, $3)` + deliveryFilter
+		AND (webhook_id, id) > (one.id, $3)` + filter
 
-var listNewestDeliveriesByWebhook = newStatement("deliveries.list_newest_by_webhook", `
-SELECT listed.*
-FROM unnest($11::text[]) AS one (id)
-CROSS JOIN LATERAL (
-	SELECT`+deliveryColumns+deliveriesOfWebhook+`
-	ORDER BY webhook_id DESC, id DESC
-	LIMIT $10
-) AS listed
-ORDER BY listed.id DESC`)
-
-var listOldestDeliveriesByWebhook = newStatement("deliveries.list_oldest_by_webhook", `
-SELECT listed.*
-FROM unnest($11::text[]) AS one (id)
-CROSS JOIN LATERAL (
-	SELECT`+deliveryColumns+deliveriesOfWebhook+`
-	ORDER BY webhook_id, id
-	LIMIT $10
-) AS listed
-ORDER BY listed.id`)
-
-// An event has a delivery for each webhook that it matched: few enough to be
-// sorted. OFFSET 0 keeps PostgreSQL from looking for them by anything else than
-// the event.
-const deliveriesOfEvent = `
+	// An event has a delivery for each webhook that it matched: few enough to be
+	// sorted. OFFSET 0 keeps PostgreSQL from looking for them by anything else than
+	// the event.
+	ofEvent := `
 	FROM (
 		SELECT *
 		FROM deliveries
@@ -153,54 +151,80 @@ const deliveriesOfEvent = `
 			AND id > $3
 		OFFSET 0
 	) AS deliveries
-	WHERE workspace_id = $1` + deliveryFilter
+	WHERE workspace_id = $1
+		AND id < $2` + filter
 
-var listNewestDeliveriesByEvent = newStatement("deliveries.list_newest_by_event", `
+	return deliveryStatements{
+		newest: newStatement("deliveries.list_newest"+suffix, `
+SELECT`+deliveryColumns+ofWorkspace+`
+ORDER BY workspace_id DESC, id DESC
+LIMIT $10`),
+		oldest: newStatement("deliveries.list_oldest"+suffix, `
+SELECT`+deliveryColumns+ofWorkspace+`
+ORDER BY workspace_id, id
+LIMIT $10`),
+		count: newStatement("deliveries.count"+suffix, `
+SELECT count(*)
+FROM (
+	SELECT`+ofWorkspace+`
+	ORDER BY workspace_id, id
+	LIMIT $10
+) AS counted`),
+		newestByWebhook: newStatement("deliveries.list_newest_by_webhook"+suffix, `
 SELECT listed.*
 FROM unnest($11::text[]) AS one (id)
 CROSS JOIN LATERAL (
-	SELECT`+deliveryColumns+deliveriesOfEvent+`
+	SELECT`+deliveryColumns+ofWebhook+`
+	ORDER BY webhook_id DESC, id DESC
+	LIMIT $10
+) AS listed
+ORDER BY listed.id DESC`),
+		oldestByWebhook: newStatement("deliveries.list_oldest_by_webhook"+suffix, `
+SELECT listed.*
+FROM unnest($11::text[]) AS one (id)
+CROSS JOIN LATERAL (
+	SELECT`+deliveryColumns+ofWebhook+`
+	ORDER BY webhook_id, id
+	LIMIT $10
+) AS listed
+ORDER BY listed.id`),
+		countByWebhook: newStatement("deliveries.count_by_webhook"+suffix, `
+SELECT
+	one.id,
+	(SELECT count(*) FROM (
+		SELECT`+ofWebhook+`
+		ORDER BY webhook_id, id
+		LIMIT $10
+	) AS counted) AS count
+FROM unnest($11::text[]) AS one (id)`),
+		newestByEvent: newStatement("deliveries.list_newest_by_event"+suffix, `
+SELECT listed.*
+FROM unnest($11::text[]) AS one (id)
+CROSS JOIN LATERAL (
+	SELECT`+deliveryColumns+ofEvent+`
 	ORDER BY id DESC
 	LIMIT $10
 ) AS listed
-ORDER BY listed.id DESC`)
-
-var listOldestDeliveriesByEvent = newStatement("deliveries.list_oldest_by_event", `
+ORDER BY listed.id DESC`),
+		oldestByEvent: newStatement("deliveries.list_oldest_by_event"+suffix, `
 SELECT listed.*
 FROM unnest($11::text[]) AS one (id)
 CROSS JOIN LATERAL (
-	SELECT`+deliveryColumns+deliveriesOfEvent+`
+	SELECT`+deliveryColumns+ofEvent+`
 	ORDER BY id
 	LIMIT $10
 ) AS listed
-ORDER BY listed.id`)
-
-var countDeliveries = newStatement("deliveries.count", `
-SELECT count(*)
-FROM (
-	SELECT`+deliveriesOfWorkspace+`
-	ORDER BY workspace_id, id
-	LIMIT 10000
-) AS counted`)
-
-var countDeliveriesByWebhook = newStatement("deliveries.count_by_webhook", `
+ORDER BY listed.id`),
+		countByEvent: newStatement("deliveries.count_by_event"+suffix, `
 SELECT
 	one.id,
 	(SELECT count(*) FROM (
-		SELECT`+deliveriesOfWebhook+`
-		ORDER BY webhook_id, id
-		LIMIT 10000
+		SELECT`+ofEvent+`
+		LIMIT $10
 	) AS counted) AS count
-FROM unnest($10::text[]) AS one (id)`)
-
-var countDeliveriesByEvent = newStatement("deliveries.count_by_event", `
-SELECT
-	one.id,
-	(SELECT count(*) FROM (
-		SELECT`+deliveriesOfEvent+`
-		LIMIT 10000
-	) AS counted) AS count
-FROM unnest($10::text[]) AS one (id)`)
+FROM unnest($11::text[]) AS one (id)`),
+	}
+}
 
 var listDeliveriesAmong = newStatement("deliveries.list_among", `
 SELECT`+deliveryColumns+`
@@ -239,17 +263,19 @@ type deliveryList struct {
 	first                 string
 }
 
-func deliveriesByWebhook(ids ...string) deliveryList {
+func deliveriesByWebhook(f webhook.DeliveryFilter, ids ...string) deliveryList {
+	lists := listsFor(f)
 	return deliveryList{
-		newest: listNewestDeliveriesByWebhook, oldest: listOldestDeliveriesByWebhook, count: countDeliveriesByWebhook,
+		newest: lists.newestByWebhook, oldest: lists.oldestByWebhook, count: lists.countByWebhook,
 		ids: ids, of: func(d *webhook.Delivery) string { return d.WebhookID },
 	}
 }
 
 // deliveriesByEvent looks no further back than the events were published.
-func deliveriesByEvent(ids ...string) deliveryList {
+func deliveriesByEvent(f webhook.DeliveryFilter, ids ...string) deliveryList {
+	lists := listsFor(f)
 	return deliveryList{
-		newest: listNewestDeliveriesByEvent, oldest: listOldestDeliveriesByEvent, count: countDeliveriesByEvent,
+		newest: lists.newestByEvent, oldest: lists.oldestByEvent, count: lists.countByEvent,
 		ids: ids, of: func(d *webhook.Delivery) string { return d.EventID }, first: firstAfter(webhook.DeliveryPrefix, ids),
 	}
 }
@@ -268,9 +294,9 @@ func firstAfter(prefix string, ids []string) string {
 func ofOne(f webhook.DeliveryFilter) (list deliveryList, ok bool) {
 	switch {
 	case f.EventID != nil:
-		return deliveriesByEvent(*f.EventID), true
+		return deliveriesByEvent(f, *f.EventID), true
 	case f.WebhookID != nil:
-		return deliveriesByWebhook(*f.WebhookID), true
+		return deliveriesByWebhook(f, *f.WebhookID), true
 	}
 	return deliveryList{}, false
 }
@@ -312,9 +338,9 @@ func (d *DB) Deliveries(ctx context.Context, workspaceID string, f webhook.Deliv
 // selectDeliveries chooses the statement for a page of a workspace's
 // deliveries, with its arguments.
 func selectDeliveries(workspaceID string, f webhook.DeliveryFilter, p webhook.Page) (statement, []any) {
-	s := listNewestDeliveries
+	s := listsFor(f).newest
 	if p.FromEnd {
-		s = listOldestDeliveries
+		s = listsFor(f).oldest
 	}
 	return s, append(deliveryFilterArgs(workspaceID, f, p), p.Limit+1)
 }
@@ -330,7 +356,7 @@ func (d *DB) CountDeliveries(ctx context.Context, workspaceID string, f webhook.
 		counts, err := d.countDeliveriesBy(ctx, one, workspaceID, f)
 		return counts[one.ids[0]], err
 	}
-	err = d.get(ctx, d.pool, countDeliveries, &n, deliveryFilterArgs(workspaceID, f, webhook.Page{})...)
+	err = d.get(ctx, d.pool, listsFor(f).count, &n, append(deliveryFilterArgs(workspaceID, f, webhook.Page{}), MaxCount)...)
 	return n, err
 }
 
@@ -341,7 +367,7 @@ func (d *DB) WebhookDeliveries(ctx context.Context, workspaceID string, webhookI
 	if err != nil {
 		return nil, err
 	}
-	return d.deliveriesBy(ctx, deliveriesByWebhook(webhookIDs...), workspaceID, f, p)
+	return d.deliveriesBy(ctx, deliveriesByWebhook(f, webhookIDs...), workspaceID, f, p)
 }
 
 // CountWebhookDeliveries says how many of the deliveries to each webhook the
@@ -351,7 +377,7 @@ func (d *DB) CountWebhookDeliveries(ctx context.Context, workspaceID string, web
 	if err != nil {
 		return nil, err
 	}
-	return d.countDeliveriesBy(ctx, deliveriesByWebhook(webhookIDs...), workspaceID, f)
+	return d.countDeliveriesBy(ctx, deliveriesByWebhook(f, webhookIDs...), workspaceID, f)
 }
 
 // EventDeliveries returns the same page of the deliveries of each event, newest
@@ -361,7 +387,7 @@ func (d *DB) EventDeliveries(ctx context.Context, workspaceID string, eventIDs [
 	if err != nil {
 		return nil, err
 	}
-	return d.deliveriesBy(ctx, deliveriesByEvent(eventIDs...), workspaceID, f, p)
+	return d.deliveriesBy(ctx, deliveriesByEvent(f, eventIDs...), workspaceID, f, p)
 }
 
 // CountEventDeliveries says how many of the deliveries of each event the filter
@@ -371,12 +397,12 @@ func (d *DB) CountEventDeliveries(ctx context.Context, workspaceID string, event
 	if err != nil {
 		return nil, err
 	}
-	return d.countDeliveriesBy(ctx, deliveriesByEvent(eventIDs...), workspaceID, f)
+	return d.countDeliveriesBy(ctx, deliveriesByEvent(f, eventIDs...), workspaceID, f)
 }
 
 // countArgs are the arguments of the list's count.
 func (l deliveryList) countArgs(workspaceID string, f webhook.DeliveryFilter) []any {
-	return append(deliveryFilterArgs(workspaceID, f, webhook.Page{Before: l.first}), texts(l.ids))
+	return append(deliveryFilterArgs(workspaceID, f, webhook.Page{Before: l.first}), MaxCount, texts(l.ids))
 }
 
 // deliveriesBy reads a page of each object's deliveries, by the object's id.

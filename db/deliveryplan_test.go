@@ -216,9 +216,9 @@ func ExplainDeliveries(t *testing.T, url string) {
 		add("deliveries "+name, "_workspace_id_id_idx", most)(selectDeliveries(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle])))
 		add("deliveries of names "+name, "_workspace_id_id_idx", most)(
 			selectDeliveries(ws, webhook.DeliveryFilter{EventNames: []string{"job.status"}}, at(c.deliveries[middle])))
-		add("deliveries of one webhook "+name, "_webhook_id_id_idx", most)(deliveriesByWebhook(hook).page(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle])))
-		add("deliveries of webhooks "+name, "_webhook_id_id_idx", 2000)(deliveriesByWebhook(c.webhooks...).page(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle])))
-		add("deliveries of events "+name, "_event_id_idx", 2000)(deliveriesByEvent(some(c.events, 25)...).page(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle+30])))
+		add("deliveries of one webhook "+name, "_webhook_id_id_idx", most)(deliveriesByWebhook(webhook.DeliveryFilter{}, hook).page(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle])))
+		add("deliveries of webhooks "+name, "_webhook_id_id_idx", 2000)(deliveriesByWebhook(webhook.DeliveryFilter{}, c.webhooks...).page(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle])))
+		add("deliveries of events "+name, "_event_id_idx", 2000)(deliveriesByEvent(webhook.DeliveryFilter{}, some(c.events, 25)...).page(ws, webhook.DeliveryFilter{}, at(c.deliveries[middle+30])))
 		add("attempts "+name, "_delivery_id_id_idx", 2000)(selectAttempts(ws, some(c.deliveries, 25), at(c.attempts[2*middle+10])))
 	}
 	ids := some(c.events, 25)
@@ -226,17 +226,20 @@ func ExplainDeliveries(t *testing.T, url string) {
 	cases["event"] = reading{findEvent, []any{ws, ids[0]}, "(_workspace_id_id_idx|_pkey)", 10}
 	cases["delivery"] = reading{findDelivery, []any{ws, c.deliveries[middle]}, "(_workspace_id_id_idx|_pkey)", 10}
 	cases["attempt"] = reading{findAttempt, []any{ws, c.attempts[middle]}, "_pkey", 10}
-	day := c.deliveries[len(c.deliveries)*9/10]
-	cases["deliveries counted"] = reading{countDeliveries, deliveryFilterArgs(ws, webhook.DeliveryFilter{}, webhook.Page{Before: day}), "_workspace_id_id_idx", 3001}
-	counted := deliveriesByWebhook(c.webhooks...)
+	last := c.deliveries[len(c.deliveries)*9/10]
+	cases["deliveries counted"] = reading{deliveryLists.count, append(deliveryFilterArgs(ws, webhook.DeliveryFilter{}, webhook.Page{Before: last}), MaxCount), "_workspace_id_id_idx", 3001}
+	counted := deliveriesByWebhook(webhook.DeliveryFilter{}, c.webhooks...)
 	cases["deliveries of webhooks counted"] = reading{counted.count, counted.countArgs(ws, webhook.DeliveryFilter{}), "_webhook_id_id_idx", 30001}
-	counted = deliveriesByEvent(ids...)
+	counted = deliveriesByEvent(webhook.DeliveryFilter{}, ids...)
 	cases["deliveries of events counted"] = reading{counted.count, counted.countArgs(ws, webhook.DeliveryFilter{}), "_event_id_idx", 200}
 	cases["counts of events"] = reading{countDeliveriesOfEvents, []any{ws, pq.Array(ids), firstAfter(webhook.DeliveryPrefix, ids)}, "_event_id_idx", 200}
 	cases["attempts counted"] = reading{countAttempts, []any{ws, pq.Array(some(c.deliveries, 25)), firstAfter(webhook.AttemptPrefix, some(c.deliveries, 25))}, "_delivery_id_id_idx", 200}
 	cases["open of webhooks"] = reading{countOpenOfWebhooks, []any{ws, pq.Array(c.webhooks)}, "_webhook_id_state_idx", 1000}
 	cases["bodies"] = reading{listAttemptBodies, []any{ws, pq.Array(some(c.attempts, 25)), some(c.attempts, 1)[0], some(c.attempts, 25)[24], 1 << 20}, "_pkey", 100}
 
+	week := time.Now().Add(-7 * day)
+	cases["to retry"] = reading{listDeliveriesToRetry, []any{ws, hook, beyond, "", "{SUCCEEDED}", week, nil, 26}, "_webhook_id_id_idx", 100}
+	cases["canceled with a webhook"] = reading{cancelDeliveriesOfWebhook, []any{ws, hook}, "_webhook_id_state_next_at_idx", 100}
 	for name, r := range cases {
 		for mode, plan := range plans(t, c.db.pool, r.s, r.args) {
 			index := regexp.MustCompile(`(?:using|on) (?:events|deliveries|attempts)_\d+` + r.index + `\b`)

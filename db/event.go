@@ -149,8 +149,8 @@ func (d *DB) EventsWithData(ctx context.Context, workspaceID string, ids []strin
 const slack = time.Minute
 
 // between narrows a page to the ids that were made in a time, give or take
-// slack, and returns the bounds, both exclusive: only the days between are
-// looked at. The rows' own times say the rest.
+// slack, and returns the bounds, both exclusive. The rows' own times say the
+// rest.
 func between(prefix string, p webhook.Page, from, until *time.Time) (below, above string) {
 	below, above = bounds(p)
 	if from != nil {
@@ -163,12 +163,11 @@ func between(prefix string, p webhook.Page, from, until *time.Time) (below, abov
 }
 
 // eventFilter are the conditions of a list, as eventFilterArgs fills them in.
-// Its bounds are those of the index by workspace (see deliveriesOfWorkspace).
+// Its bounds are those of the index by workspace (see
+// newDeliveryStatements).
 const eventFilter = `
 WHERE (workspace_id, id) < ((SELECT $1::text), $2)
 	AND (workspace_id, id) > ((SELECT $1::text), $3)
-	AND id < $2
-	AND id > $3
 	AND ($4::text[] IS NULL OR name = ANY($4))
 	AND ($5::text IS NULL OR resource_id = $5)
 	AND ($6::timestamptz IS NULL OR published_at >= $6)
@@ -232,13 +231,13 @@ FROM (
 	SELECT
 	FROM events`+eventFilter+`
 	ORDER BY workspace_id, id
-	LIMIT 10000
+	LIMIT $8
 ) AS counted`)
 
 // CountEvents says how many of the workspace's events the filter keeps, up to
 // MaxCount.
 func (d *DB) CountEvents(ctx context.Context, workspaceID string, f webhook.EventFilter) (n int, err error) {
-	err = d.get(ctx, d.pool, countEvents, &n, eventFilterArgs(workspaceID, f, webhook.Page{})...)
+	err = d.get(ctx, d.pool, countEvents, &n, append(eventFilterArgs(workspaceID, f, webhook.Page{}), MaxCount)...)
 	return n, err
 }
 

@@ -196,7 +196,7 @@ type Retry struct {
 	DryRun bool
 }
 
-// Bounds and order are those of the index by webhook (see deliveriesOfWebhook).
+// Bounds and order are those of the index by webhook (see newDeliveryStatements).
 var listDeliveriesToRetry = newStatement("deliveries.list_to_retry", `
 SELECT
 	id,
@@ -205,8 +205,6 @@ FROM deliveries
 WHERE workspace_id = $1
 	AND (webhook_id, id) < ((SELECT $2::text), $3)
 	AND (webhook_id, id) > ((SELECT $2::text), $4)
-	AND id < $3
-	AND id > $4
 	AND state = ANY($5)
 	AND created_at >= $6
 	AND ($7::timestamptz IS NULL OR created_at < $7)
@@ -288,7 +286,8 @@ type Replay struct {
 
 // Of the events that are looked at, the ones that the webhook wants, as
 // webhook.Webhook.Wants says, and was never to get; and the first that is not
-// looked at. For OFFSET 0 see deliveriesOfEvent.
+// looked at. For OFFSET 0 see
+// newDeliveryStatements.
 var listMissedEvents = newStatement("events.list_missed", `
 SELECT
 	id,
@@ -308,8 +307,6 @@ FROM (
 		FROM events
 		WHERE (workspace_id, id) < ((SELECT $1::text), $3)
 			AND (workspace_id, id) > ((SELECT $1::text), $4)
-			AND id < $3
-			AND id > $4
 			AND published_at >= $5
 			AND ($6::timestamptz IS NULL OR published_at < $6)
 		ORDER BY workspace_id, id
