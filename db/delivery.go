@@ -230,7 +230,10 @@ var listDeliveriesAmong = newStatement("deliveries.list_among", `
 SELECT`+deliveryColumns+`
 FROM deliveries
 WHERE workspace_id = $1
-	AND id = ANY($10)`+deliveryFilter+`
+	AND id = ANY($10)
+	AND id < $2
+	AND id > $3`+deliveryFilter+`
+	AND ($6::text[] IS NULL OR coalesce((SELECT name FROM events WHERE events.id = event_id) = ANY($6), false))
 ORDER BY id`)
 
 // DeliveriesAmong returns those of the deliveries, oldest first, that exist and

@@ -120,7 +120,8 @@ func (a api) admit(r *http.Request) (context.Context, graphqlhttp.Session, error
 // server is gqlgen's server with our transports and limits. Its own complexity
 // extension is left out on purpose (see querylimit).
 func (a api) server() *handler.Server {
-	server := handler.New(graph.NewExecutableSchema(graph.Config{Resolvers: a.Resolver, Directives: graph.DirectiveRoot{HasScope: hasScope}}))
+	schema := graph.NewExecutableSchema(graph.Config{Resolvers: a.Resolver, Directives: graph.DirectiveRoot{HasScope: hasScope}})
+	server := handler.New(schema)
 	sockets := graphqlws.Transport{Begin: a.begin, Connections: a.Connections}
 	requests := graphqlhttp.Transport{MaxBody: maxBody, Connections: a.Connections}
 	if a.Keys != nil {
@@ -139,6 +140,7 @@ func (a api) server() *handler.Server {
 		server.Use(extension.Introspection{})
 	}
 	server.Use(querylimit.Default())
+	server.Use(exactEnums{schema.Schema()})
 	server.AroundOperations(startOperation)
 	server.AroundResponses(resultOf)
 	server.AroundRootFields(freshLoadersPerMutation(a.Resolver))

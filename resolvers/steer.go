@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -20,6 +21,7 @@ func (r mutationResolver) RetryDelivery(ctx context.Context, input graph.RetryDe
 	payload := &graph.RetryDeliveryPayload{}
 	if payload.Delivery, err = r.DB.RetryDelivery(ctx, workspaceID, input.ID); err == nil {
 		r.Engine.Wake()
+		r.Engine.Hub.Publish(workspaceID, delivery.DeliveryChanged, payload.Delivery.ID)
 	}
 	payload.UserErrors, err = userErrors(orNoDelivery(err), "input")
 	return payload, err
@@ -32,7 +34,9 @@ func (r mutationResolver) CancelDelivery(ctx context.Context, input graph.Cancel
 		return nil, err
 	}
 	payload := &graph.CancelDeliveryPayload{}
-	payload.Delivery, err = r.DB.CancelDelivery(ctx, workspaceID, input.ID)
+	if payload.Delivery, err = r.DB.CancelDelivery(ctx, workspaceID, input.ID); err == nil {
+		r.Engine.Hub.Publish(workspaceID, delivery.DeliveryChanged, payload.Delivery.ID)
+	}
 	var told *webhook.Error
 	if errors.Is(err, webhook.WrongState) && !errors.As(err, &told) {
 		err = webhook.NewError(webhook.WrongState, "This delivery is finished, so there is nothing to cancel.", "id")
