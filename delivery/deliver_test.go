@@ -451,6 +451,45 @@ func TestALateResultBesideTheRightOne(t *testing.T) {
 	}
 }
 
+// stuck is a queue that records nothing for a time.
+type stuck struct {
+	Queue
+	open atomic.Bool
+}
+
+func (q *stuck) Settle(ctx context.Context, all []webhook.Settled, suspendAfter time.Duration) ([]string, error) {
+	if !q.open.Load() {
+		return nil, errors.New("the database does not answer")
+	}
+	return q.Queue.Settle(ctx, all, suspendAfter)
+}
+
+// What was sent while the database was gone is recorded when it is back, not
+// sent again.
+func TestAnOutageSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	queue := &stuck{}
+	r := newRig(t, func(e *Engine) { queue.Queue, e.Queue = e.Queue, queue })
+	w := r.webhook(nil)
+	arrived := make(chan struct{}, 100)
+	r.receiver.answers(func(http.ResponseWriter, *http.Request) { arrived <- struct{}{} })
+	ids := r.publish(20)
+	for range ids {
+		<-arrived
+	}
+	if _, err := r.sql.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(2, `SELECT count(*) FROM nodes`) // the one that was lost, and the next
+	queue.open.Store(true)
+	r.eventually(20, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+	for _, id := range ids {
+		if n := r.receiver.arrivals(w.ID, id); n != 1 {
+			t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+}
+
 // A process that stops waits for what is under way, and gives back the rest.
 func TestStopGivesBack(t *testing.T) {
 	t.Parallel()
