@@ -65,7 +65,7 @@ func (p *publisher) run(ctx, patience context.Context, perSecond int) {
 			sent = due - perSecond
 		}
 		for sent < due && ctx.Err() == nil {
-			n := min(due-sent, 1+rand.IntN(2)*rand.IntN(10))
+			n := min(due-sent, 1+rand.IntN(2)*rand.IntN(30))
 			select {
 			case batches <- n:
 				sent += n

@@ -29,7 +29,7 @@ func main() {
 	}
 	scenario := flag.String("scenario", "crash", "what is done: crash, or all")
 	n := flag.Int("n", 1000, "how many kills, for crash")
-	perSecond := flag.Int("rate", 320, "events published in a second")
+	perSecond := flag.Int("rate", 400, "events published in a second")
 	record := flag.String("record", "", "Markdown file whose table of results gets the rows")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
