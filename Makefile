@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets
+.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -32,6 +32,14 @@ fuzz: ## try each fuzz target for FUZZTIME (default 3s)
 bench: ## print the figures of the docs; BENCH picks some by name
 	@sh db/embedded/install.sh
 	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-3s} . ./db ./db/embedded ./delivery ./internal/...
+
+fault: ## kill, freeze and cut off what there is, in about 20 minutes (docs/reliability.md)
+	@sh db/embedded/install.sh
+	@$(GO) run ./internal/rig/crash -scenario all $${RECORD:+-record $$RECORD}
+
+crash: ## kill processes N times (default 1000) under load, and judge what became of the events
+	@sh db/embedded/install.sh
+	@$(GO) run ./internal/rig/crash -n $${N:-1000} $${RECORD:+-record $$RECORD}
 
 generate: ## make graph/ from schema.graphqls, and the generated docs
 	$(GO) generate ./graph

@@ -21,14 +21,15 @@ const module = "github.com/hookql/hookql"
 // way: main → resolvers → {graph, db, delivery} → internal/webhook.
 var imports = map[string][]string{
 	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/graphqlhttp", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "github.com/prometheus/client_golang", "golang.org/x/sync"},
-	"db":                   {"internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
+	"db":                   {"internal/faults", "internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
-	"delivery":             {"internal/webhook"},
+	"delivery":             {"internal/faults", "internal/webhook"},
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
 	"internal/catalogue":   {"internal/payload", "internal/webhook", "github.com/goccy/go-yaml"},
 	"internal/config":      {"internal/seal"},
+	"internal/faults":      {},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/graphqltest": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
@@ -39,6 +40,8 @@ var imports = map[string][]string{
 	"internal/origin":      {"internal/graphqlhttp"},
 	"internal/payload":     {"internal/bounded", "internal/webhook", "github.com/santhosh-tekuri/jsonschema", "golang.org/x/text"},
 	"internal/pgtest":      {"db", "db/embedded", "internal/seal"},
+	"internal/rig":         {"db/embedded", "internal/faults", "internal/seal", "webhooktest", "github.com/lib/pq"},
+	"internal/rig/crash":   {"internal/rig"},
 	"internal/seal":        {},
 	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
@@ -50,12 +53,14 @@ var imports = map[string][]string{
 // mayStart are the packages that may start goroutines: a service there owns
 // them and ends when they have ended. A request in internal/graphqlhttp and
 // internal/graphqlws does where it waits for its client and for subscriptions
-// at once.
-var mayStart = []string{"", "delivery", "db/embedded", "internal/graphqlhttp", "internal/graphqlws", "webhooktest"}
+// at once. internal/rig, which is never in the program, plays many callers and
+// receivers at once.
+var mayStart = []string{"", "delivery", "db/embedded", "internal/graphqlhttp", "internal/graphqlws", "internal/rig", "webhooktest"}
 
-// mayDial are the packages that may reach out: delivery alone, whose client
-// guards every address.
-var mayDial = []string{"delivery"}
+// mayDial are the packages that may reach out: of the program delivery alone,
+// whose client guards every address. internal/rig calls the program, and stands
+// between it and its database, on loopback.
+var mayDial = []string{"delivery", "internal/rig"}
 
 type goPackage struct {
 	Dir        string

@@ -9,6 +9,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -57,7 +58,9 @@ func (d *DB) Ingest(ctx context.Context, versions map[string]int64, all []webhoo
 		if err != nil {
 			return err
 		}
+		faults.At("ingest.claimed")
 		stale, err = d.ingest(ctx, tx, versions, fresh)
+		faults.At("ingest.written")
 		if err == nil && len(stale) > 0 {
 			err = errStale
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -141,6 +142,7 @@ func (d *DB) freeIfGone(ctx context.Context, id int64, longest time.Duration) (g
 		if freed, err = d.exec(ctx, tx, freeLeases, webhook.Lease(id, 0), webhook.Lease(id+1, 0), longest.Milliseconds()); err != nil {
 			return err
 		}
+		faults.At("nodes.freed")
 		_, err = d.exec(ctx, tx, deleteNode, id)
 		return err
 	})

@@ -178,9 +178,9 @@ func (d *DB) Parked(ctx context.Context, after string, limit int) ([][2]string, 
 }
 
 // A row whose lease is another by now stays as it is; its attempt is kept, and
-// marked as late. What was recorded already, because its answer was lost, is
-// neither recorded nor counted again. The order of what is counted keeps two
-// processes from waiting for each other.
+// marked as late. What is settled again, because nobody knew that it was
+// committed, changes nothing. The order of what is counted keeps two processes
+// from waiting for each other.
 var settle = newStatement("deliveries.settle", `
 WITH settled AS (
 	SELECT *
@@ -198,17 +198,17 @@ WITH settled AS (
 	FROM settled
 	WHERE d.id = settled.id
 		AND d.lease = settled.lease
-	RETURNING d.id, d.webhook_id, d.workspace_id, d.state
+	RETURNING d.id, settled.lease, d.webhook_id, d.workspace_id, d.state
 ), recorded AS (
 	INSERT INTO attempts (
 		id, workspace_id, delivery_id, number, trigger, outcome, message, late, started_at, total_us, exchange, payload_format, response_body)
 	SELECT
 		a.id, a.workspace_id, a.delivery_id, a.number, a.trigger, a.outcome, a.message,
-		NOT EXISTS (SELECT FROM changed WHERE changed.id = a.delivery_id),
+		NOT EXISTS (SELECT FROM changed WHERE changed.id = a.delivery_id AND changed.lease = a.lease),
 		a.started_at, a.total_us, a.exchange, a.payload_format, a.response_body
 	FROM unnest($6::text[], $7::text[], $8::text[], $9::integer[], $10::text[], $11::text[], $12::text[],
-			$13::timestamptz[], $14::bigint[], $15::json[], $16::text[], $17::bytea[])
-		AS a (id, workspace_id, delivery_id, number, trigger, outcome, message, started_at, total_us, exchange, payload_format, response_body)
+			$13::timestamptz[], $14::bigint[], $15::json[], $16::text[], $17::bytea[], $18::bigint[])
+		AS a (id, workspace_id, delivery_id, number, trigger, outcome, message, started_at, total_us, exchange, payload_format, response_body, lease)
 	ON CONFLICT DO NOTHING
 	RETURNING id
 ), counted AS (
@@ -221,7 +221,7 @@ WITH settled AS (
 		GROUP BY webhook_id, state, workspace_id
 		UNION ALL
 		SELECT *
-		FROM unnest($18::text[], $19::text[], $20::text[], $21::bigint[])
+		FROM unnest($19::text[], $20::text[], $21::text[], $22::bigint[])
 		WHERE EXISTS (SELECT FROM recorded)
 	) AS c (webhook_id, kind, workspace_id, count)
 	GROUP BY webhook_id, kind, workspace_id
@@ -230,18 +230,18 @@ WITH settled AS (
 	SET count = s.count + excluded.count
 ), healed AS (
 	DELETE FROM webhook_failures
-	WHERE webhook_id = ANY($22)
+	WHERE webhook_id = ANY($23)
 ), failing AS (
 	INSERT INTO webhook_failures (webhook_id, failing_since)
 	SELECT webhook_id, now()
-	FROM unnest($23::text[]) AS failing (webhook_id)
+	FROM unnest($24::text[]) AS failing (webhook_id)
 	ORDER BY webhook_id
 	ON CONFLICT DO NOTHING
 )
 SELECT webhook_id
 FROM webhook_failures
-WHERE webhook_id = ANY($23)
-	AND failing_since <= now() - $24 * interval '1 millisecond'`)
+WHERE webhook_id = ANY($24)
+	AND failing_since <= now() - $25 * interval '1 millisecond'`)
 
 // Settle records what became of deliveries that were in hand: all attempts, and
 // the new state of those whose lease still holds. It returns the webhooks whose
@@ -276,7 +276,7 @@ func settledRowsOf(all []webhook.Settled) (*settledRows, error) {
 		if s.Attempt == nil {
 			continue
 		}
-		if err := r.attempts.add(s.Attempt); err != nil {
+		if err := r.attempts.add(s.Attempt, s.Lease); err != nil {
 			return nil, err
 		}
 		r.stats[statKey{s.WebhookID, strconv.Itoa(webhook.Bucket(s.Attempt.Exchange.Timing.Total)), s.Event.WorkspaceID}]++
@@ -308,12 +308,12 @@ func (r *settledRows) args() []any {
 // attemptRows are the columns of attempts.
 type attemptRows struct {
 	ids, workspaces, deliveries, triggers, outcomes, messages, exchanges, formats []string
-	numbers, totals                                                               []int64
+	numbers, totals, leases                                                       []int64
 	started                                                                       []time.Time
 	bodies                                                                        pq.ByteaArray
 }
 
-func (r *attemptRows) add(a *webhook.Attempt) error {
+func (r *attemptRows) add(a *webhook.Attempt, lease int64) error {
 	record, err := attemptRecord(&a.Exchange)
 	if err != nil {
 		return err
@@ -327,13 +327,13 @@ func (r *attemptRows) add(a *webhook.Attempt) error {
 	if a.Exchange.Response != nil {
 		body = notNil(a.Exchange.Response.Body)
 	}
-	r.bodies = append(r.bodies, body)
+	r.bodies, r.leases = append(r.bodies, body), append(r.leases, lease)
 	return nil
 }
 
 func (r *attemptRows) args() []any {
 	return []any{
 		pq.Array(r.ids), pq.Array(r.workspaces), pq.Array(r.deliveries), pq.Array(r.numbers), pq.Array(r.triggers), pq.Array(r.outcomes),
-		pq.Array(r.messages), pq.Array(r.started), pq.Array(r.totals), pq.Array(r.exchanges), pq.Array(r.formats), r.bodies,
+		pq.Array(r.messages), pq.Array(r.started), pq.Array(r.totals), pq.Array(r.exchanges), pq.Array(r.formats), r.bodies, pq.Array(r.leases),
 	}
 }

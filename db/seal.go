@@ -11,6 +11,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/seal"
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -224,6 +225,7 @@ func (d *DB) RotateSealing(ctx context.Context) (webhooks int, err error) {
 				return webhooks, err
 			}
 			webhooks++
+			faults.At("seal.webhook")
 		}
 		after = rows[len(rows)-1].ID
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -262,6 +263,7 @@ func (u *Upkeep) removeDays(ctx context.Context, q session, since time.Time, r *
 		if err := u.remove(ctx, q, r, oldRows[p.table], first); err != nil {
 			return err
 		}
+		faults.At("upkeep.removed")
 	}
 	return u.remove(ctx, q, r, deleteOldUIDs, first)
 }

@@ -419,6 +419,77 @@ func TestALateResultChangesNothing(t *testing.T) {
 	}
 }
 
+// A late result is late, too, where it is recorded together with the one of
+// whoever took over.
+func TestALateResultBesideTheRightOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	r.publish(1)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE attempts = 1 AND lease = 0`)
+	r.stop()
+	r.sql.MustExec(`UPDATE deliveries SET next_at = now() - interval '1 second'`)
+	claim := func(lease int64) webhook.Settled {
+		due, err := r.db.ClaimDue(t.Context(), lease, -6*time.Second, 1) // a lease that has ended already
+		if err != nil || len(due) != 1 {
+			t.Fatalf("claimed %d, %v", len(due), err)
+		}
+		a := &webhook.Attempt{ID: webhook.NewID(webhook.AttemptPrefix), WorkspaceID: r.workspaceID, DeliveryID: due[0].DeliveryID, Number: 2,
+			Trigger: webhook.TriggerRetry, Message: "It came.", PayloadFormat: webhook.FormatStandard,
+			Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered, StartedAt: webhook.Now()}}
+		return webhook.Settled{Due: due[0], Attempt: a, State: webhook.QueueSucceeded, Counts: true}
+	}
+	all := []webhook.Settled{claim(1), claim(2)}
+	if _, err := r.db.Settle(t.Context(), all, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for n, late := range []bool{true, false} {
+		if r.count(`SELECT count(*) FROM attempts WHERE id = $1 AND late = $2`, all[n].Attempt.ID, late) != 1 {
+			t.Errorf("the result of lease %d: want late %t", n+1, late)
+		}
+	}
+}
+
+// stuck is a queue that records nothing for a time.
+type stuck struct {
+	Queue
+	open atomic.Bool
+}
+
+func (q *stuck) Settle(ctx context.Context, all []webhook.Settled, suspendAfter time.Duration) ([]string, error) {
+	if !q.open.Load() {
+		return nil, errors.New("the database does not answer")
+	}
+	return q.Queue.Settle(ctx, all, suspendAfter)
+}
+
+// What was sent while the database was gone is recorded when it is back, not
+// sent again.
+func TestAnOutageSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	queue := &stuck{}
+	r := newRig(t, func(e *Engine) { queue.Queue, e.Queue = e.Queue, queue })
+	w := r.webhook(nil)
+	arrived := make(chan struct{}, 100)
+	r.receiver.answers(func(http.ResponseWriter, *http.Request) { arrived <- struct{}{} })
+	ids := r.publish(20)
+	for range ids {
+		<-arrived
+	}
+	if _, err := r.sql.Exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(2, `SELECT count(*) FROM nodes`) // the one that was lost, and the next
+	queue.open.Store(true)
+	r.eventually(20, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+	for _, id := range ids {
+		if n := r.receiver.arrivals(w.ID, id); n != 1 {
+			t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+}
+
 // A process that stops waits for what is under way, and gives back the rest.
 func TestStopGivesBack(t *testing.T) {
 	t.Parallel()

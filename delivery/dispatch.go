@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -221,6 +222,9 @@ func (e *Engine) claimed(ctx context.Context, claim func(lease int64) ([]*webhoo
 	e.Metrics.wrote(StepClaim, len(list), began, err)
 	if err != nil {
 		return nil, err
+	}
+	if len(list) > 0 {
+		faults.At("claim.claimed")
 	}
 	items := make([]*item, len(list))
 	for n, due := range list {

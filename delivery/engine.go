@@ -65,6 +65,7 @@ type Engine struct {
 	parkedAfter string
 	size        size
 	node        Node
+	nodeLost    bool
 }
 
 // Store keeps test runs, so that they can be read while they run, canceled from

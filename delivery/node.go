@@ -96,6 +96,12 @@ func (e *Engine) checkNode(ctx context.Context) error {
 		}
 		e.node = node
 		e.leases.use(node)
+		if e.nodeLost {
+			// After an outage all processes come back at once. What each has sent by
+			// then is recorded first, under leases that hold until they are freed.
+			e.nodeLost = false
+			return nil
+		}
 	}
 	alive, freed, err := e.Nodes.FreeLeft(ctx, e.node.Number(), e.longestLease())
 	if err != nil {
@@ -117,7 +123,7 @@ func (e *Engine) loseNode() {
 		e.window.settled([]*item{i})
 	}
 	_ = e.node.Leave() // its connection is gone
-	e.node = nil
+	e.node, e.nodeLost = nil, true
 }
 
 // alive is how many processes deliver, this one among them.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -148,7 +149,9 @@ func (r *publishRequest) repeats(uids map[[2]string]bool) bool {
 func (e *Engine) flush(batch []*publishRequest) {
 	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
+	faults.At("publish.before")
 	items, err := e.ingest(ctx, batch)
+	faults.At("publish.committed")
 	for _, r := range batch {
 		e.publisher.queued.Add(-int64(len(r.Publication)))
 		if r.err == nil {
@@ -159,6 +162,7 @@ func (e *Engine) flush(batch []*publishRequest) {
 	if err != nil {
 		e.log().Error("events were not published", "requests", len(batch), "error", err)
 	}
+	faults.At("publish.answered")
 	e.push(items, true)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -62,6 +63,7 @@ func (e *Engine) record(batch []settlement) {
 	for n, s := range batch {
 		items[n], all[n] = s.item, s.Settled
 	}
+	faults.At("settle.before")
 	failing, err := e.write(all)
 	for end := time.Now().Add(e.longestLease()); err != nil && time.Now().Before(end); failing, err = e.write(all) {
 		e.log().Warn("outcomes of deliveries were not recorded; they are tried again", "deliveries", len(all), "error", err)
@@ -72,6 +74,7 @@ func (e *Engine) record(batch []settlement) {
 	} else {
 		e.Hub.settled(all)
 	}
+	faults.At("settle.committed")
 	for _, s := range batch {
 		e.noteParked(s)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -312,6 +313,7 @@ func (e *Engine) keep(ctx context.Context, r *testRun) error {
 	}
 	r.kept = time.Now()
 	canceled, err := e.store().KeepTestRun(ctx, r.run.WorkspaceID, &r.run, changed)
+	faults.At("test.kept")
 	switch {
 	case errors.Is(err, webhook.NotFound):
 		r.cancel(errLeft)

@@ -18,6 +18,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -34,6 +35,7 @@ func roundTrip(ctx context.Context, l *link, r *request, timing *webhook.Timing)
 		<-ctx.Done()
 		return nil, false, fail(ctx, phaseSend, os.ErrDeadlineExceeded)
 	}
+	faults.At("send.connected")
 	sent := make(chan sending, 1) // the writer's one result
 	write := func() {
 		_, err := l.stream.Write(r.wire)
@@ -44,8 +46,10 @@ func roundTrip(ctx context.Context, l *link, r *request, timing *webhook.Timing)
 	} else {
 		go write()
 	}
+	faults.At("send.written")
 	_, err = l.in.Peek(1)
 	firstByte := time.Now()
+	faults.At("send.status")
 	var answer *webhook.Response
 	at := phaseWait
 	if err == nil {
@@ -54,6 +58,7 @@ func roundTrip(ctx context.Context, l *link, r *request, timing *webhook.Timing)
 	if err != nil {
 		err = fail(ctx, at, err)
 	}
+	faults.At("send.answered")
 	var w sending
 	select {
 	case w = <-sent:

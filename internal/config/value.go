@@ -230,6 +230,25 @@ func parseList[T any](s string, parse func(string) (T, error)) ([]T, error) {
 	return list, nil
 }
 
+// margin is how much longer than an attempt a lease is.
+type margin time.Duration
+
+func (m *margin) Set(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 2*time.Second || d > 10*time.Minute {
+		return errors.New("write a time from 2s to 10m, such as 15s")
+	}
+	*m = margin(d)
+	return nil
+}
+
+func (m *margin) String() string {
+	if *m == 0 {
+		return ""
+	}
+	return time.Duration(*m).String()
+}
+
 // maxSpan is the longest span: 10 years.
 const maxSpan = 3650 * day
 
