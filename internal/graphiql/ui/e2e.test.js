@@ -15,6 +15,8 @@ const tabs = [
   { name: 'TestWebhook', shows: [/"success":\strue/], variables: true },
   { name: 'FailingTest', shows: [/"success":\sfalse/, /"message":\s"[^"]+"/], variables: true },
   { name: 'TestHistory', shows: [/"startedAt"/] },
+  { name: 'PublishEvent', shows: [/"status":\s"ACTIVE"/, /"uid":\s"job-1-running"/], variables: true },
+  { name: 'LiveDeliveries', shows: [/"status":\s"SUCCEEDED"/], publish: true },
 ];
 
 let browser, page;
@@ -62,7 +64,7 @@ test('the page opens with its tabs', async () => {
   );
 });
 
-for (const { name, shows, variables } of tabs) {
+for (const { name, shows, variables, publish } of tabs) {
   test(`tab ${name} runs`, async () => {
     await page.getByRole('tab', { name }).click();
     await page.waitForFunction(
@@ -76,12 +78,26 @@ for (const { name, shows, variables } of tabs) {
     assert.equal(operation.variables !== undefined, Boolean(variables), 'variables sent');
     if (name === 'CreateWebhook') assert.equal(new URL(operation.variables.input.url).origin, origin);
 
+    if (publish) await publishSoon();
     const response = page.locator('.result-window .view-lines');
     for (const pattern of shows) await response.filter({ hasText: pattern }).waitFor();
     if (name === 'FailingTest' && process.env.SCREENSHOT) {
       await page.screenshot({ path: process.env.SCREENSHOT });
     }
   });
+}
+
+// Publishes an event once the subscription that was just asked for is heard.
+async function publishSoon() {
+  await page.waitForTimeout(1000);
+  const response = await fetch(`${base}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      query: 'mutation { publishEvent(input: { eventName: "job.status", data: { id: "live" } }) { userErrors { message } } }',
+    }),
+  });
+  assert.deepEqual((await response.json()).data.publishEvent.userErrors, []);
 }
 
 test('nothing was blocked, failed or loaded from elsewhere', () => {
