@@ -97,6 +97,7 @@ type deliveryStatements struct {
 	newest, oldest, count                            statement
 	newestByWebhook, oldestByWebhook, countByWebhook statement
 	newestByEvent, oldestByEvent, countByEvent       statement
+	among                                            statement
 }
 
 var (
@@ -215,6 +216,14 @@ CROSS JOIN LATERAL (
 	LIMIT $10
 ) AS listed
 ORDER BY listed.id`),
+		among: newStatement("deliveries.list_among"+suffix, `
+SELECT`+deliveryColumns+`
+FROM deliveries
+WHERE workspace_id = $1
+	AND id = ANY($10)
+	AND id < $2
+	AND id > $3`+filter+`
+ORDER BY id`),
 		countByEvent: newStatement("deliveries.count_by_event"+suffix, `
 SELECT
 	one.id,
@@ -225,16 +234,6 @@ SELECT
 FROM unnest($11::text[]) AS one (id)`),
 	}
 }
-
-var listDeliveriesAmong = newStatement("deliveries.list_among", `
-SELECT`+deliveryColumns+`
-FROM deliveries
-WHERE workspace_id = $1
-	AND id = ANY($10)
-	AND id < $2
-	AND id > $3`+deliveryFilter+`
-	AND ($6::text[] IS NULL OR coalesce((SELECT name FROM events WHERE events.id = event_id) = ANY($6), false))
-ORDER BY id`)
 
 // DeliveriesAmong returns those of the deliveries, oldest first, that exist and
 // that the filter keeps.
@@ -247,7 +246,7 @@ func (d *DB) DeliveriesAmong(ctx context.Context, workspaceID string, ids []stri
 		return nil, err
 	}
 	var rows []deliveryRow
-	if err := d.list(ctx, d.pool, listDeliveriesAmong, &rows, append(deliveryFilterArgs(workspaceID, f, among(ids)), texts(ids))...); err != nil {
+	if err := d.list(ctx, d.pool, listsFor(f).among, &rows, append(deliveryFilterArgs(workspaceID, f, among(ids)), texts(ids))...); err != nil {
 		return nil, err
 	}
 	deliveries := make([]*webhook.Delivery, len(rows))

@@ -178,9 +178,9 @@ func (d *DB) Parked(ctx context.Context, after string, limit int) ([][2]string, 
 }
 
 // A row whose lease is another by now stays as it is; its attempt is kept, and
-// marked as late. What was recorded already, because its answer was lost, is
-// neither recorded nor counted again. The order of what is counted keeps two
-// processes from waiting for each other.
+// marked as late. What is settled again, because nobody knew that it was
+// committed, changes nothing. The order of what is counted keeps two processes
+// from waiting for each other.
 var settle = newStatement("deliveries.settle", `
 WITH settled AS (
 	SELECT *

@@ -54,6 +54,8 @@ type Config struct {
 	// LeaseMargin is how much longer a process has a delivery in hand than an
 	// attempt may take, zero for the engine's choice.
 	LeaseMargin time.Duration
+	// SuspendAfter is for how long a webhook may fail.
+	SuspendAfter time.Duration
 	// Retention is how long events and what became of them are kept.
 	Retention time.Duration
 	// BodyRetention is how long their data and the bodies of answers are kept,

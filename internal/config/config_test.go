@@ -41,10 +41,10 @@ func TestParse(t *testing.T) {
 			env: "HOOKQL_ADDR=:80 HOOKQL_DATA_DIR=/d DATABASE_URL=" + remote + " HOOKQL_DEV=0 " +
 				"HOOKQL_ALLOWED_ORIGINS=https://a.example,http://localhost:3000 HOOKQL_ALLOW_NETWORKS=10.0.0.0/8,fd00::1,192.0.2.7 " +
 				"HOOKQL_ALLOW_PORTS=22,6666 HOOKQL_HIDE_SCHEMA=true HOOKQL_UNIQUE_URLS=true HOOKQL_ALLOW_HTTP=true HOOKQL_POSTGRES_BIN=/b " +
-				"HOOKQL_LEASE_MARGIN=2m HOOKQL_RETENTION=90d HOOKQL_BODY_RETENTION=36h HOOKQL_METRICS_ADDR=10.0.0.1:9090 HOOKQL_OPERATOR_KEY=" + goodKey,
+				"HOOKQL_LEASE_MARGIN=2m HOOKQL_SUSPEND_AFTER=36h HOOKQL_RETENTION=90d HOOKQL_BODY_RETENTION=36h HOOKQL_METRICS_ADDR=10.0.0.1:9090 HOOKQL_OPERATOR_KEY=" + goodKey,
 			want: Config{
 				Addr: ":80", DataDir: "/d", DatabaseURL: remote, AllowHTTP: true, OperatorKey: goodKey, PostgresBin: "/b",
-				Retention: 90 * 24 * time.Hour, BodyRetention: 36 * time.Hour, MetricsAddr: "10.0.0.1:9090", LeaseMargin: 2 * time.Minute, HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
+				Retention: 90 * 24 * time.Hour, BodyRetention: 36 * time.Hour, MetricsAddr: "10.0.0.1:9090", LeaseMargin: 2 * time.Minute, SuspendAfter: 36 * time.Hour, HideSchema: true, UniqueURLs: true, AllowPorts: []uint16{22, 6666},
 				AllowedOrigins: []string{"https://a.example", "http://localhost:3000"},
 				AllowNetworks: []netip.Prefix{
 					netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128"), netip.MustParsePrefix("192.0.2.7/32"),
@@ -79,6 +79,9 @@ func TestParse(t *testing.T) {
 				t.Fatal(err)
 			}
 			got.sources = nil
+			if tt.want.SuspendAfter == 0 {
+				tt.want.SuspendAfter = 5 * 24 * time.Hour
+			}
 			if tt.want.Retention == 0 {
 				tt.want.Retention = 30 * 24 * time.Hour
 			}
@@ -220,6 +223,8 @@ HOOKQL_HIDE_SCHEMA      false                                    default
 HOOKQL_OPERATOR_KEY     set                                      environment
 HOOKQL_MASTER_KEY       (made in the data directory)             default
 HOOKQL_TRUSTED_PROXIES  (none)                                   default
+HOOKQL_LEASE_MARGIN     (15s)                                    default
+HOOKQL_SUSPEND_AFTER    5d                                       default
 HOOKQL_RETENTION        30d                                      default
 HOOKQL_BODY_RETENTION   (as long as the rest)                    default
 HOOKQL_METRICS_ADDR     (none)                                   default

@@ -121,6 +121,12 @@ func options() []option {
 			value: func(c *Config) flag.Value { return (*margin)(&c.LeaseMargin) },
 		},
 		{
+			name:    "HOOKQL_SUSPEND_AFTER",
+			initial: "5d",
+			doc:     "For how long every attempt at a webhook must have failed before it is suspended, in days (5d) or hours (36h), at least 1h.",
+			value:   func(c *Config) flag.Value { return span{&c.SuspendAfter, time.Hour} },
+		},
+		{
 			name:    "HOOKQL_RETENTION",
 			initial: "30d",
 			doc:     "How long events, deliveries, attempts and test runs are kept, in days (30d) or hours (36h), at least 1d. They are removed by the day, so what is older than a day more is gone.",

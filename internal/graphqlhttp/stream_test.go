@@ -26,12 +26,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // api serves the test's schema over a transport.
 func api(t *testing.T, transport graphqlhttp.Transport) (url string, schema *graphqltest.Schema) {
 	t.Helper()
+	return apiWithin(t, 0, transport)
+}
+
+// apiWithin is api with a time within which requests must come and be answered.
+func apiWithin(t *testing.T, limit time.Duration, transport graphqlhttp.Transport) (url string, schema *graphqltest.Schema) {
+	t.Helper()
 	schema = &graphqltest.Schema{}
 	server := handler.New(schema)
 	server.AddTransport(transport)
 	s := httptest.NewUnstartedServer(server)
-	s.Config.WriteTimeout = 200 * time.Millisecond // a stream outlives it
-	s.Config.ReadTimeout = 200 * time.Millisecond
+	s.Config.WriteTimeout, s.Config.ReadTimeout = limit, limit
 	s.Start()
 	t.Cleanup(s.Close)
 	return s.URL, schema
@@ -159,7 +164,8 @@ func TestStreamEnds(t *testing.T) {
 	over := make(chan struct{})
 	ended := make(chan struct{}, 1)
 	connections := &graphqlhttp.Connections{}
-	url, schema := api(t, graphqlhttp.Transport{
+	const limit = 3 * time.Second
+	url, schema := apiWithin(t, limit, graphqlhttp.Transport{
 		Connections: connections,
 		Session: func(context.Context) graphqlhttp.Session {
 			return graphqlhttp.Session{Key: "a", Over: over, End: func() { ended <- struct{}{} }}
@@ -177,8 +183,10 @@ func TestStreamEnds(t *testing.T) {
 	}
 	finish := func(how string) {
 		<-ended
-		if n := schema.Open.Load(); n != 0 {
-			t.Errorf("%s: %d subscriptions go on", how, n)
+		for patience := time.Now().Add(20 * time.Second); schema.Open.Load() > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(patience) {
+				t.Fatalf("%s: the subscription goes on", how)
+			}
 		}
 	}
 	response, _ := open()
@@ -186,7 +194,7 @@ func TestStreamEnds(t *testing.T) {
 	finish("the client went")
 
 	_, lines := open()
-	<-time.After(300 * time.Millisecond)
+	<-time.After(limit + 200*time.Millisecond)
 	close(over)
 	rest, err := io.ReadAll(lines)
 	if want := next(`{"errors":[{"message":"The key of this subscription opens no more.","extensions":{"code":"UNAUTHENTICATED"}}]}`) + end; err != nil || string(rest) != want {
