@@ -451,6 +451,34 @@ func TestALateResultBesideTheRightOne(t *testing.T) {
 	}
 }
 
+// What a process that was killed has had committed after its end is freed, too.
+func TestAllThatAProcessLeftIsFreed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	r.stop()
+	node, err := r.db.JoinNodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Leave(); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []int64{1, 1, 0} {
+		if want > 0 {
+			r.sql.MustExec(`INSERT INTO deliveries (id, workspace_id, event_id, webhook_id, state, next_at, lease, trigger, created_at)
+				VALUES ($1, $2, $3, 'wh_1', 'READY', now() + interval '10 seconds', $4, 'PUBLISH', now())`,
+				webhook.NewID(webhook.DeliveryPrefix), r.workspaceID, webhook.NewID(webhook.EventPrefix), webhook.Lease(node.Number(), int64(n+1)))
+		}
+		if _, freed, err := r.db.FreeLeft(t.Context(), 0, time.Minute); err != nil || freed != want {
+			t.Errorf("look %d freed %d, %v; want %d", n, freed, err, want)
+		}
+	}
+	if n := r.count(`SELECT count(*) FROM nodes WHERE id = $1`, node.Number()); n != 0 {
+		t.Error("the process is still listed")
+	}
+}
+
 // stuck is a queue that records nothing for a time.
 type stuck struct {
 	Queue

@@ -39,6 +39,12 @@ type Verdict struct {
 	TakeoverP99   float64 `json:"takeover_p99_ms"`
 	TakeoverWorst float64 `json:"takeover_worst_ms"`
 
+	// From the acknowledgement to the first arrival, at webhooks that answer at
+	// once and get little.
+	ArrivalP50   float64 `json:"arrival_p50_ms"`
+	ArrivalP99   float64 `json:"arrival_p99_ms"`
+	ArrivalWorst float64 `json:"arrival_worst_ms"`
+
 	CallsRepeated int     `json:"calls_repeated"`
 	CallsFailed   int     `json:"calls_failed"` // by every process, at the first try
 	CallWorst     float64 `json:"call_worst_ms"`
@@ -64,8 +70,9 @@ const (
 	// recordTime is within what an outcome is recorded while nothing is
 	// wrong: what arrived earlier before a fault was not in flight at it.
 	recordTime = 5 * time.Second
-	// atOnce is how many requests of one process may be under way.
-	atOnce = 16 * hooks
+	// inHand is how many requests of one process may be under way or answered
+	// and not recorded yet: delivery's maxSending, and two of its maxSettle.
+	inHand = 512 + 2*1000
 )
 
 // pair is an event that a webhook is owed.
@@ -329,17 +336,18 @@ func (j *judge) check(at pair, d *delivery) {
 
 // takeovers measures how long after a kill what the process had in hand came to
 // its webhook: what it had acknowledged and not sent, and what was in flight.
-// Only webhooks count that answer at once, and kills that the other process
-// outlived until then.
+// It also measures how long anything takes to arrive. Only webhooks count that answer at once and get little, so that nothing is
+// behind others, and kills that the other process outlived until then.
 func (j *judge) takeovers() {
-	var times []time.Duration
+	var times, delays []time.Duration
 	for at, list := range j.arrived {
-		if m := j.hooks[at.webhook].Manner; m != prompt && m != slow {
+		if h := j.hooks[at.webhook]; h.resource == "" || h.Manner != prompt && h.Manner != slow {
 			continue
 		}
 		owner, since := -1, stamp(0) // who had it in hand, as far as is known
 		if p, known := j.acked[j.uids[at.eventID]]; known {
 			owner, since = p.Process, p.At
+			delays = append(delays, max(0, list[0].At.sub(p.At))) // it can be earlier than the answer
 		}
 		for n, a := range list {
 			var f int
@@ -361,12 +369,19 @@ func (j *judge) takeovers() {
 		}
 	}
 	j.v.Takeovers = len(times)
+	j.v.TakeoverP50, j.v.TakeoverP99, j.v.TakeoverWorst = spread(times)
+	j.v.ArrivalP50, j.v.ArrivalP99, j.v.ArrivalWorst = spread(delays)
+}
+
+// spread is the median of some times, their 99th percentile, and the longest, in
+// milliseconds.
+func spread(times []time.Duration) (p50, p99, worst float64) {
 	if len(times) == 0 {
-		return
+		return 0, 0, 0
 	}
 	slices.Sort(times)
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	j.v.TakeoverP50, j.v.TakeoverP99, j.v.TakeoverWorst = ms(times[len(times)/2]), ms(times[len(times)*99/100]), ms(times[len(times)-1])
+	ms := func(n int) float64 { return float64(times[n].Microseconds()) / 1000 }
+	return ms(len(times) / 2), ms(len(times) * 99 / 100), ms(len(times) - 1)
 }
 
 // killBetween is the first kill between two times; -1: there is none.

@@ -47,7 +47,7 @@ func (v Verdict) row() string {
 	if v.Takeovers > 0 {
 		takeover = fmt.Sprintf("%.0f / %.0f", v.TakeoverP50, v.TakeoverP99)
 	}
-	return fmt.Sprintf("| %s | %s | %d | %d | %d | %.0f | %d | %d | %d | %d (%d) | %d | %d | %s | %s |",
+	return fmt.Sprintf("| %s | %s | %d | %d | %d | %.0f | %d | %d | %d | %d (%d) | %d | %d | %s | %.0f / %.0f | %s |",
 		v.Scenario, time.Now().UTC().Format(time.DateOnly), v.Faults, v.Acknowledged, v.Arrived, v.PerSecond,
-		v.Lost, v.Invented, v.Mismatches, v.Duplicates, v.InFlightMax, v.Late, v.Stale, takeover, kept)
+		v.Lost, v.Invented, v.Mismatches, v.Duplicates, v.InFlightMax, v.Late, v.Stale, takeover, v.ArrivalP50, v.ArrivalP99, kept)
 }

@@ -176,7 +176,7 @@ func Crash(kills int) Scenario {
 		},
 		bound: func(v *Verdict) {
 			v.takesAtMost("until others take over, p99", v.TakeoverP99, 3*time.Second)
-			v.atMost("in flight at one kill", float64(v.InFlightMax), atOnce)
+			v.atMost("in flight at one kill", float64(v.InFlightMax), inHand)
 		},
 	}
 }
@@ -242,7 +242,7 @@ func Freeze(times int) Scenario {
 			}
 			return pause(ctx, time.Second, time.Second)
 		},
-		bound: func(v *Verdict) { v.atMost("in flight at one freeze", float64(v.InFlightMax), atOnce) },
+		bound: func(v *Verdict) { v.atMost("in flight at one freeze", float64(v.InFlightMax), inHand) },
 	}
 }
 
