@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -14,16 +15,34 @@ import (
 type process struct {
 	cmd    *exec.Cmd
 	url    string
-	stdout *bytes.Buffer
-	stderr *bytes.Buffer
+	stdout *output
+	stderr *output
 	done   chan struct{} // closed when it has ended
+}
+
+// output is what a process has said so far.
+type output struct {
+	mu   sync.Mutex
+	said bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.said.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.said.String()
 }
 
 var listens = regexp.MustCompile(`http://[0-9.:]+`)
 
 // start runs one of the commands of TestMain until it prints its address.
 func start(env []string, name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(name, args...), stdout: new(bytes.Buffer), stderr: new(bytes.Buffer), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(name, args...), stdout: new(output), stderr: new(output), done: make(chan struct{})}
 	p.cmd.Env = env
 	p.cmd.Stderr = p.stderr
 	out, err := p.cmd.StdoutPipe()
@@ -39,9 +58,9 @@ func start(env []string, name string, args ...string) (*process, error) {
 		buffer := make([]byte, 4096)
 		for {
 			n, err := out.Read(buffer)
-			p.stdout.Write(buffer[:n])
-			if url := listens.Find(p.stdout.Bytes()); url != nil && p.url == "" {
-				p.url = string(url)
+			_, _ = p.stdout.Write(buffer[:n])
+			if url := listens.FindString(p.stdout.String()); url != "" && p.url == "" {
+				p.url = url
 				address <- p.url
 			}
 			if err != nil {

@@ -194,10 +194,11 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	server.RegisterOnShutdown(live.Stop)
-	fmt.Fprint(stdout, banner(c, addr.String(), store, setup.newKey))
+	welcome := banner(c, addr.String(), store, setup.newKey)
 	if metricsListener != nil {
-		fmt.Fprintf(stdout, "  %-10s http://%s/metrics\n", "Metrics", metricsListener.Addr())
+		welcome += fmt.Sprintf("  %-10s http://%s/metrics\n", "Metrics", metricsListener.Addr())
 	}
+	fmt.Fprint(stdout, welcome)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
