@@ -57,10 +57,10 @@ var imports = map[string][]string{
 // receivers at once.
 var mayStart = []string{"", "delivery", "db/embedded", "internal/graphqlhttp", "internal/graphqlws", "internal/rig", "webhooktest"}
 
-// mayDial are the packages that may reach out: of the program delivery alone,
+// mayDial are the packages that may reach out: db to its PostgreSQL, delivery,
 // whose client guards every address. internal/rig calls the program, and stands
 // between it and its database, on loopback.
-var mayDial = []string{"delivery", "internal/rig"}
+var mayDial = []string{"db", "delivery", "internal/rig"}
 
 type goPackage struct {
 	Dir        string

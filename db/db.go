@@ -71,6 +71,9 @@ var queueSettings = map[string]string{
 // has not quite begun.
 const statementTimeout = 10 * time.Second
 
+// answerTime is how much longer than a statement may run its answer may take.
+const answerTime = time.Second
+
 // Open connects to the database at url. Of the master keys, at least one, the
 // first seals secrets, and all open them. The caller closes it.
 func Open(ctx context.Context, url string, masters ...seal.Key) (*DB, error) {
@@ -151,6 +154,9 @@ func newPool(url string, timeout time.Duration, settings map[string]string) (*sq
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("read the database's URL: %w", withoutParameters(url, err))
+	}
+	if timeout > 0 {
+		connector.Dialer(dialer{patience: timeout + answerTime})
 	}
 	pool := sqlx.NewDb(sql.OpenDB(preparing{connector}), "postgres")
 	pool.SetMaxOpenConns(requestConnections)

@@ -116,7 +116,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) setUp() {
 	e.ready.Do(func() {
 		e.publisher.requests = make(chan *publishRequest, maxQueued)
-		e.settlements = make(chan settlement, 2*maxInHand)
+		e.settlements = make(chan settlement, maxSending)
 		e.wake = make(chan struct{}, 1)
 		e.directory.store = e.Webhooks
 	})

@@ -13,7 +13,7 @@ const (
 	// batches cost twice the processor time for each delivery.
 	settleLinger = 5 * time.Millisecond
 	// maxSettle is how many deliveries one write settles.
-	maxSettle = 1000
+	maxSettle = 500
 	// settleTime is how long one write may take, and settleRetry how long to
 	// wait before what failed is tried again.
 	settleTime  = 10 * time.Second

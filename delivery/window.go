@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,7 +13,7 @@ const (
 	// maxInHand and maxBytes are how many deliveries a process has in hand,
 	// waiting and under way, and how large their data are together. Webhooks
 	// that have few in hand may take up to as many again.
-	maxInHand = 20_000
+	maxInHand = 10_000
 	maxBytes  = 64 << 20
 	// maxSending is how many requests are under way at a time.
 	maxSending = 512
@@ -20,7 +22,7 @@ const (
 	// ahead is how long what a webhook has in hand may take to be sent, at the
 	// speed of its last attempts: far less than a lease, so that what waits in
 	// memory is still ours when its turn comes.
-	ahead = 5 * time.Second
+	ahead = 2 * time.Second
 	// usual is how long attempts are taken to last before one was made.
 	usual = 50 * time.Millisecond
 )
@@ -277,20 +279,23 @@ func (w *window) forget(l *lane) {
 }
 
 // wanted says for which webhooks parked deliveries can be taken in hand, and how
-// many, most together. Once they are, cleared tells of which none is left.
+// many, most together and each a fair share. Once they are, cleared tells of
+// which none is left.
 func (w *window) wanted(most int) (list []wanted) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, l := range w.lanes {
-		if l.parks == l.cleared {
-			continue
-		}
-		if n := min(w.room(l), most); n > 0 {
-			list = append(list, wanted{id, l.workspaceID, n, l.parks})
-			most -= n
+		if l.parks != l.cleared && w.room(l) > 0 {
+			list = append(list, wanted{id, l.workspaceID, w.room(l), l.parks})
 		}
 	}
-	return list
+	// Those with little room leave what they cannot take to the others.
+	slices.SortFunc(list, func(a, b wanted) int { return cmp.Compare(a.room, b.room) })
+	for n := range list {
+		list[n].room = min(list[n].room, (most+len(list)-n-1)/(len(list)-n))
+		most -= list[n].room
+	}
+	return slices.DeleteFunc(list, func(w wanted) bool { return w.room <= 0 })
 }
 
 // wanted is how many parked deliveries there is room for.

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -184,5 +185,27 @@ func TestNothingIsRememberedOfIdleWebhooks(t *testing.T) {
 	}
 	if len(w.lanes) != 0 || len(w.tenants) != 0 || w.inHand != 0 || w.bytes != 0 {
 		t.Errorf("%d lanes, %d tenants, %d in hand, %d bytes", len(w.lanes), len(w.tenants), w.inHand, w.bytes)
+	}
+}
+
+// What can be claimed at once is shared among those who have something parked.
+func TestWantedIsShared(t *testing.T) {
+	t.Parallel()
+	var w window
+	for n := range 4 {
+		w.parked("a", fmt.Sprint("a", n))
+	}
+	w.mu.Lock()
+	w.lanes["a0"].took = 10 * time.Second // it can take but few
+	w.mu.Unlock()
+	for most, want := range map[int][]int{500: {32, 156, 156, 156}, 4: {1, 1, 1, 1}, 2: {1, 1}} {
+		var got []int
+		for _, one := range w.wanted(most) {
+			got = append(got, one.room)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("of %d: %v, want %v", most, got, want)
+		}
 	}
 }
