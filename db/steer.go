@@ -48,8 +48,9 @@ func (d *DB) lockToSteer(ctx context.Context, tx *sqlx.Tx, workspaceID, idOrUID,
 	return w, nil
 }
 
-// A delivery that is leased is under way; one whose event's data retention
-// removed cannot be sent.
+// A delivery that is leased is under way, and one that was canceled while it was
+// may still be sent until the lease would have ended; one whose event's data
+// retention removed cannot be sent.
 var retryDelivery = newStatement("deliveries.retry", `
 UPDATE deliveries
 SET
@@ -61,6 +62,7 @@ SET
 WHERE workspace_id = $1
 	AND id = $2
 	AND lease = 0
+	AND (state <> 'CANCELED' OR next_at <= now())
 	AND (SELECT data IS NOT NULL FROM events WHERE events.id = event_id)
 RETURNING`+deliveryColumns)
 
@@ -102,6 +104,10 @@ func (d *DB) whyNotRetried(ctx context.Context, tx *sqlx.Tx, workspaceID, id str
 		return webhook.NewError(webhook.WrongState,
 			"An attempt of this delivery is under way just now. Wait for its end; where it fails, the next one is due at `nextAttemptAt`.", "id")
 	}
+	if row.Status == webhook.DeliveryCanceled {
+		return webhook.NewError(webhook.WrongState,
+			"This delivery was canceled while a process had it in hand, or the data of its event was removed. Where it is the first, it can be sent again in a minute.", "id")
+	}
 	return webhook.NewError(webhook.WrongState, "The data of this delivery's event was removed when its retention was over, so there is nothing to send.", "id")
 }
 
@@ -130,6 +136,7 @@ WITH canceled AS (
 	UPDATE deliveries
 	SET
 		state = 'CANCELED',
+		next_at = CASE WHEN lease = 0 THEN now() ELSE next_at END,
 		lease = 0,
 		finished_at = now()
 	WHERE workspace_id = $1
@@ -206,6 +213,7 @@ WHERE workspace_id = $1
 	AND (webhook_id, id) < ((SELECT $2::text), $3)
 	AND (webhook_id, id) > ((SELECT $2::text), $4)
 	AND state = ANY($5)
+	AND (state <> 'CANCELED' OR next_at <= now())
 	AND created_at >= $6
 	AND ($7::timestamptz IS NULL OR created_at < $7)
 	AND (SELECT data IS NOT NULL FROM events WHERE events.id = event_id)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/lib/pq"
 
@@ -64,10 +65,12 @@ SET
 WHERE workspace_id = $1
 	AND id = $2
 	AND active
-	AND status_reason NOT IN ('GONE', 'FAILING')`)
+	AND status_reason NOT IN ('GONE', 'FAILING')
+	AND updated_at <= $4`)
 
-// Suspend suspends a webhook that is active and says whether it did.
-func (d *DB) Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason) (bool, error) {
-	n, err := d.exec(ctx, d.queue, suspendWebhook, workspaceID, id, reason)
+// Suspend suspends a webhook that is active, unless it was changed since a time,
+// and says whether it did.
+func (d *DB) Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason, since time.Time) (bool, error) {
+	n, err := d.exec(ctx, d.queue, suspendWebhook, workspaceID, id, reason, since)
 	return n > 0, err
 }

@@ -329,12 +329,29 @@ func (d *DB) ChangeWebhook(ctx context.Context, workspaceID, idOrUID string, cha
 		}
 		w.Version++
 		w.UpdatedAt = webhook.Now()
-		return uidTaken(d.writeWebhook(ctx, tx, w), w.UID)
+		if err := uidTaken(d.writeWebhook(ctx, tx, w), w.UID); err != nil {
+			return err
+		}
+		return d.forgiveFailures(ctx, tx, &before, w)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return w, nil
+}
+
+var forgiveFailures = newStatement("webhook_failures.forgive", `
+DELETE FROM webhook_failures
+WHERE webhook_id = $1`)
+
+// forgiveFailures lets a webhook begin anew that was switched on, or got
+// another URL: what failed before counts no more.
+func (d *DB) forgiveFailures(ctx context.Context, tx *sqlx.Tx, before, w *webhook.Webhook) error {
+	if w.URL == before.URL && (w.Status() != webhook.StatusActive || before.Status() == webhook.StatusActive) {
+		return nil
+	}
+	_, err := d.exec(ctx, tx, forgiveFailures, w.ID)
+	return err
 }
 
 // writeWebhook writes all of a webhook's columns.

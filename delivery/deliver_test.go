@@ -709,3 +709,79 @@ func TestALostAnswerIsAskedForAgain(t *testing.T) {
 		t.Errorf("%d successes are counted", n)
 	}
 }
+
+// A webhook that was made just now, and that a process does not know yet, is not
+// taken for a deleted one.
+func TestAWebhookThatIsNotKnownYetIsNotGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.webhook(nil)
+	id := r.publish(1)[0] // from here on the process knows the workspace's webhooks
+	w := r.webhook(nil)
+	r.sql.MustExec(`INSERT INTO deliveries (id, workspace_id, event_id, webhook_id, state, next_at, trigger, created_at)
+		VALUES ($1, $2, $3, $4, 'READY', now(), 'REPLAY', now())`, webhook.NewID(webhook.DeliveryPrefix), r.workspaceID, id, w.ID)
+	r.Wake()
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, w.ID)
+}
+
+// A webhook that is switched on again begins anew.
+func TestASuspensionThatWasLiftedDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(e *Engine) { e.SuspendAfter = time.Hour })
+	w := r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	r.publish(1)
+	r.eventually(1, `SELECT count(*) FROM webhook_failures WHERE webhook_id = $1`, w.ID)
+	r.sql.MustExec(`UPDATE webhook_failures SET failing_since = now() - interval '1 day'`)
+	r.eventually(1, `SELECT count(*) FROM webhooks WHERE id = $1 AND status_reason = 'FAILING'`, w.ID)
+	if _, err := r.db.ChangeWebhook(t.Context(), r.workspaceID, w.ID, func(w *webhook.Webhook) error {
+		w.SetActive(true, webhook.ReasonOwner, webhook.Now())
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := r.count(`SELECT count(*) FROM attempts`)
+	r.eventually(1, `SELECT (count(*) > $1)::integer FROM attempts`, before+1)
+	if n := r.count(`SELECT count(*) FROM webhooks WHERE id = $1 AND status_reason = 'OWNER'`, w.ID); n != 1 {
+		t.Error("it was suspended again at once")
+	}
+}
+
+// A limit holds for events that come one at a time, too.
+func TestRateLimit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	limit := 2
+	w := r.webhook(func(w *webhook.Webhook) { w.RateLimitPerSecond = &limit })
+	began := time.Now()
+	for range 5 {
+		r.publish(1)
+		time.Sleep(100 * time.Millisecond)
+	}
+	r.eventually(5, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, w.ID)
+	if took := time.Since(began); took < 1900*time.Millisecond {
+		t.Errorf("5 requests at 2 a second took %s", took)
+	}
+}
+
+// What is canceled while it waits in memory is not sent.
+func TestDrop(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	limit := 1
+	w := r.webhook(func(w *webhook.Webhook) { w.RateLimitPerSecond = &limit })
+	ids := r.publish(2)
+	var second string
+	if err := r.sql.Get(&second, `SELECT id FROM deliveries WHERE event_id = $1`, ids[1]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.db.CancelDelivery(t.Context(), r.workspaceID, second); err != nil {
+		t.Fatal(err)
+	}
+	r.Drop(w.ID, second)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE state = 'SUCCEEDED'`)
+	time.Sleep(1500 * time.Millisecond) // its turn would have come
+	if n := r.receiver.arrivals(w.ID, ids[1]); n != 0 {
+		t.Errorf("it arrived %d times", n)
+	}
+}

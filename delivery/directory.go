@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -15,7 +16,7 @@ import (
 type Webhooks interface {
 	AllWebhooks(ctx context.Context, workspaceID string) (version int64, all []*webhook.Webhook, err error)
 	WebhooksVersions(ctx context.Context, workspaceIDs []string) (map[string]int64, error)
-	Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason) (bool, error)
+	Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason, since time.Time) (bool, error)
 }
 
 // keepUnused is how long the webhooks of a workspace are kept that nothing is
@@ -40,6 +41,8 @@ type roster struct {
 	// wanting are the active webhooks that subscribe to an event type, by its
 	// name, for the names that were asked for.
 	wanting map[string][]*webhook.Webhook
+	// missing are webhooks that were looked for here and that there are none of.
+	missing map[string]bool
 	used    time.Time
 }
 
@@ -62,7 +65,7 @@ func (d *directory) load(ctx context.Context, workspaceID string) (*roster, erro
 	if err != nil && !errors.Is(err, webhook.NotFound) {
 		return nil, err
 	}
-	r := &roster{version: version, closed: err != nil, byID: make(map[string]*webhook.Webhook, len(all)), wanting: make(map[string][]*webhook.Webhook), used: time.Now()}
+	r := &roster{version: version, closed: err != nil, byID: make(map[string]*webhook.Webhook, len(all)), wanting: make(map[string][]*webhook.Webhook), missing: make(map[string]bool), used: time.Now()}
 	for _, w := range all {
 		r.byID[w.ID] = w
 	}
@@ -70,6 +73,9 @@ func (d *directory) load(ctx context.Context, workspaceID string) (*roster, erro
 	defer d.mu.Unlock()
 	if d.rosters == nil {
 		d.rosters = make(map[string]*roster)
+	}
+	if newer := d.rosters[workspaceID]; newer != nil && newer.version > version && !r.closed {
+		return newer, nil // somebody else read later, and was done earlier
 	}
 	d.rosters[workspaceID] = r
 	return r, nil
@@ -106,8 +112,8 @@ func (d *directory) refresh(ctx context.Context) error {
 		if d.isAt(id, version) {
 			continue
 		}
-		if _, err := d.load(ctx, id); err != nil {
-			return err
+		if _, loadErr := d.load(ctx, id); loadErr != nil {
+			err = fmt.Errorf("the webhooks of %s: %w", id, loadErr) // the others are read all the same
 		}
 	}
 	d.mu.Lock()
@@ -117,7 +123,7 @@ func (d *directory) refresh(ctx context.Context) error {
 			delete(d.rosters, id)
 		}
 	}
-	return nil
+	return err
 }
 
 // known are the workspaces whose webhooks are kept.
@@ -134,13 +140,33 @@ func (d *directory) isAt(workspaceID string, version int64) bool {
 	return r == nil || r.version == version
 }
 
-// webhook finds a webhook; nil where it is deleted.
+// webhook finds a webhook that there was when something was owed to it; nil
+// where it is deleted. What is kept may be older than the webhook, so one that
+// is not there is looked for once more.
 func (d *directory) webhook(ctx context.Context, workspaceID, id string) (*webhook.Webhook, error) {
 	r, err := d.roster(ctx, workspaceID)
 	if err != nil {
 		return nil, err
 	}
-	return r.byID[id], nil
+	if w := r.byID[id]; w != nil || d.isMissing(r, id) {
+		return w, nil
+	}
+	if r, err = d.load(ctx, workspaceID); err != nil {
+		return nil, err
+	}
+	w := r.byID[id]
+	if w == nil {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		r.missing[id] = true
+	}
+	return w, nil
+}
+
+func (d *directory) isMissing(r *roster, id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return r.missing[id]
 }
 
 // cached is webhook of what is kept; nil too where nothing is.

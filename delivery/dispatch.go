@@ -136,6 +136,14 @@ func (e *Engine) Wake() {
 	}
 }
 
+// Drop keeps a delivery from being sent that was canceled and that this process
+// has in hand. One that is under way is not called back.
+func (e *Engine) Drop(webhookID, deliveryID string) {
+	if i := e.window.remove(webhookID, deliveryID); i != nil {
+		e.window.settled([]*item{i})
+	}
+}
+
 // claimOnce takes in hand what there is room for, and says whether there is
 // likely to be more. With look it also finds out for which webhooks others have
 // parked deliveries.
@@ -186,7 +194,7 @@ func (e *Engine) claimParked(ctx context.Context) (more bool, err error) {
 		}
 		return waits
 	})
-	if len(list) == 0 {
+	if len(list) == 0 || !e.leases.can() {
 		return false, nil
 	}
 	rooms := make(map[string]int, len(list))
@@ -231,7 +239,7 @@ func (e *Engine) claimed(ctx context.Context, claim func(lease int64) ([]*webhoo
 		items[n] = e.item(due, began)
 		e.size.add(len(due.Event.Data))
 		if _, err := e.directory.roster(ctx, due.Event.WorkspaceID); err != nil {
-			return nil, err // their leases end by themselves
+			e.log().Warn("the webhooks of a workspace cannot be read; its deliveries wait", "workspace_id", due.Event.WorkspaceID, "error", err)
 		}
 	}
 	return items, nil
@@ -261,15 +269,16 @@ func (e *Engine) lookForParked(ctx context.Context) error {
 	}
 	e.parkedAfter = ""
 	for n, ids := range list {
+		if n == parkedAtOnce-1 {
+			e.parkedAfter = ids[0]
+		}
 		w, err := e.directory.webhook(ctx, ids[1], ids[0])
 		if err != nil {
-			return err
+			e.log().Warn("the webhooks of a workspace cannot be read; its deliveries wait", "workspace_id", ids[1], "error", err)
+			continue
 		}
 		if w == nil || w.Status() == webhook.StatusActive { // those of deleted ones are canceled when their turn comes
 			e.window.parked(ids[1], ids[0])
-		}
-		if n == parkedAtOnce-1 {
-			e.parkedAfter = ids[0]
 		}
 	}
 	return nil

@@ -118,6 +118,7 @@ func (e *Engine) setUp() {
 		e.publisher.requests = make(chan *publishRequest, maxQueued)
 		e.settlements = make(chan settlement, maxSending)
 		e.wake = make(chan struct{}, 1)
+		e.size.smoothed = 16 << 10 // until it is known better
 		e.directory.store = e.Webhooks
 	})
 }
@@ -145,13 +146,13 @@ func (e *Engine) deliverAll(ctx context.Context) {
 	late := time.AfterFunc(e.Patience, func() { cut(errStopped) })
 	e.senders.Wait()
 	late.Stop()
-	e.publisher.closed.Store(true)
-	close(published)
-	publisher.Wait()
 	e.kept.close()
 	e.giveUp() // what was taken in hand just before
 	close(e.settlements)
 	settler.Wait()
+	e.publisher.closed.Store(true) // not before: what is recorded may have to be told
+	close(published)
+	publisher.Wait()
 	stopKeeping()
 	keepers.Wait()
 	if e.node != nil {

@@ -55,6 +55,13 @@ func (l *leases) next() int64 {
 	return webhook.Lease(l.node.Number(), l.last)
 }
 
+// can says whether this process may lease anything just now.
+func (l *leases) can() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.node != nil
+}
+
 // use makes leases those of a node; nil: no more are made.
 func (l *leases) use(n Node) {
 	l.mu.Lock()

@@ -18,6 +18,10 @@ const (
 	// maxFlush is how many events one write holds, but for the rest of a
 	// request that began below.
 	maxFlush = 500
+	// maxFlushBytes is how large their data are together, with the same
+	// exception, and maxQueuedBytes those of all that wait.
+	maxFlushBytes  = 8 << 20
+	maxQueuedBytes = 64 << 20
 	// flushTime is how long one write may take.
 	flushTime = 10 * time.Second
 	// overloadedFor is after how long it is worth to try again.
@@ -29,6 +33,7 @@ const (
 type publisher struct {
 	requests chan *publishRequest // Publish sends, nobody closes, maxQueued bounds
 	queued   atomic.Int64         // events in requests
+	bytes    atomic.Int64         // of their data
 	closed   atomic.Bool
 }
 
@@ -70,8 +75,11 @@ func (e *Engine) enqueue(p webhook.Publication) (*publishRequest, error) {
 	if e.publisher.closed.Load() {
 		return nil, overloaded("HookQL is stopping, so nothing was published.")
 	}
-	if e.publisher.queued.Add(n) > maxQueued {
+	size := int64(p.Size())
+	events, bytes := e.publisher.queued.Add(n), e.publisher.bytes.Add(size)
+	if events > maxQueued || bytes > maxQueuedBytes {
 		e.publisher.queued.Add(-n)
+		e.publisher.bytes.Add(-size)
 		return nil, overloaded("More is being published than can be kept just now, so nothing of this was.")
 	}
 	r := &publishRequest{Publication: p, done: make(chan error, 1)}
@@ -112,13 +120,14 @@ func (e *Engine) publish(stop <-chan struct{}) {
 // returned: only then is it known whether the first was kept.
 func (p *publisher) gather(first *publishRequest) (batch []*publishRequest, next *publishRequest) {
 	uids := make(map[[2]string]bool)
-	events := 0
+	events, size := 0, 0
 	for r := first; ; {
 		if r.repeats(uids) {
 			return batch, r
 		}
 		batch = append(batch, r)
-		if events += len(r.Publication); events >= maxFlush {
+		events, size = events+len(r.Publication), size+r.Publication.Size()
+		if events >= maxFlush || size >= maxFlushBytes {
 			return batch, nil
 		}
 		select {
@@ -154,6 +163,7 @@ func (e *Engine) flush(batch []*publishRequest) {
 	faults.At("publish.committed")
 	for _, r := range batch {
 		e.publisher.queued.Add(-int64(len(r.Publication)))
+		e.publisher.bytes.Add(-int64(r.Publication.Size()))
 		if r.err == nil {
 			r.err = err
 		}
@@ -172,9 +182,9 @@ func (e *Engine) flush(batch []*publishRequest) {
 func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, error) {
 	for range 10 {
 		began := time.Now()
-		versions, all, err := e.match(ctx, batch)
-		if err != nil || len(all) == 0 {
-			return nil, err
+		versions, all := e.match(ctx, batch)
+		if len(all) == 0 {
+			return nil, nil
 		}
 		writing := time.Now()
 		stale, err := e.Queue.Ingest(ctx, versions, all)
@@ -220,16 +230,19 @@ func conflicts(publication webhook.Publication) bool {
 
 // match fills in what is owed of each event, and returns what is to be written
 // with the versions of the webhooks that it was matched with. What is published
-// in a workspace that was closed is refused.
-func (e *Engine) match(ctx context.Context, batch []*publishRequest) (versions map[string]int64, all []webhook.Publication, err error) {
+// in a workspace that was closed, or whose webhooks cannot be read, is refused.
+func (e *Engine) match(ctx context.Context, batch []*publishRequest) (versions map[string]int64, all []webhook.Publication) {
 	versions = make(map[string]int64)
 	lease := e.leases.next()
 	for _, r := range batch {
 		workspaceID := r.Publication[0].Event.WorkspaceID
+		if r.err != nil {
+			continue
+		}
 		ros, err := e.directory.roster(ctx, workspaceID)
 		if err != nil {
-			e.giveBack(all)
-			return nil, nil, fmt.Errorf("match events with webhooks: %w", err)
+			r.err = fmt.Errorf("match events with webhooks: %w", err)
+			continue
 		}
 		if ros.closed {
 			r.err = webhook.NewError(webhook.WrongState, "The workspace of this request was closed. Name another.")
@@ -241,7 +254,7 @@ func (e *Engine) match(ctx context.Context, batch []*publishRequest) (versions m
 			e.owe(ros, p, lease)
 		}
 	}
-	return versions, all, nil
+	return versions, all
 }
 
 // owe fills in what is owed of an event, leased as far as there is room.
@@ -249,7 +262,7 @@ func (e *Engine) owe(ros *roster, p *webhook.Publishing, lease int64) {
 	p.Owed = nil
 	for _, w := range e.directory.wants(ros, p.Event) {
 		owed := webhook.Owed{DeliveryID: webhook.NewID(webhook.DeliveryPrefix), WebhookID: w.ID}
-		if lease != 0 && e.window.reserve(w.WorkspaceID, w.ID) {
+		if lease != 0 && e.window.reserve(w.WorkspaceID, w.ID, len(p.Event.Data)) {
 			owed.Lease, owed.LeasedFor = lease, timeLimit(w)+e.margin()
 		}
 		p.Owed = append(p.Owed, owed)
@@ -268,7 +281,7 @@ func (e *Engine) giveBack(all []webhook.Publication) {
 func (e *Engine) giveBackOf(p *webhook.Publishing) {
 	for _, o := range p.Owed {
 		if o.Lease != 0 {
-			e.window.release(p.Event.WorkspaceID, o.WebhookID)
+			e.window.release(p.Event.WorkspaceID, o.WebhookID, len(p.Event.Data))
 		}
 	}
 	p.Owed = nil

@@ -115,11 +115,11 @@ func (e *Engine) suspendAll(batch []settlement, failing []string) {
 			reasons[s.WebhookID] = webhook.ReasonGone
 		}
 		reason, is := reasons[s.WebhookID]
-		if !is {
+		if !is || s.Attempt == nil {
 			continue
 		}
 		delete(reasons, s.WebhookID)
-		if err := e.suspend(s.Event.WorkspaceID, s.WebhookID, reason); err != nil {
+		if err := e.suspend(s.Event.WorkspaceID, s.WebhookID, reason, s.Attempt.Exchange.StartedAt); err != nil {
 			e.log().Warn("a webhook was not suspended; its next failure suspends it", "webhook_id", s.WebhookID, "error", err)
 		}
 	}

@@ -12,16 +12,17 @@ import (
 // set.
 const defaultSuspendAfter = 5 * 24 * time.Hour
 
-// suspend suspends a webhook and tells its workspace so by an event, which goes
+// suspend suspends a webhook, unless it was changed since an attempt began, and
+// tells its workspace so by an event, which goes
 // to the webhooks that name its type.
-func (e *Engine) suspend(workspaceID, id string, reason webhook.StatusReason) error {
+func (e *Engine) suspend(workspaceID, id string, reason webhook.StatusReason, since time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()
 	w, err := e.directory.webhook(ctx, workspaceID, id)
 	if err != nil || w == nil {
 		return err
 	}
-	done, err := e.Webhooks.Suspend(ctx, workspaceID, id, reason)
+	done, err := e.Webhooks.Suspend(ctx, workspaceID, id, reason, since)
 	if err != nil || !done {
 		return err
 	}

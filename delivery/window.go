@@ -112,7 +112,7 @@ func (w *window) room(l *lane) int {
 // reserve takes a place for a delivery of an event that is being published. It
 // says no where the lane is full, and where others are parked already, which
 // come first.
-func (w *window) reserve(workspaceID, webhookID string) bool {
+func (w *window) reserve(workspaceID, webhookID string, size int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.lane(workspaceID, webhookID)
@@ -121,15 +121,19 @@ func (w *window) reserve(workspaceID, webhookID string) bool {
 	}
 	l.inHand++
 	w.inHand++
+	w.bytes += size
 	return true
 }
 
 // release gives a reserved place back.
-func (w *window) release(workspaceID, webhookID string) {
+func (w *window) release(workspaceID, webhookID string, size int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lane(workspaceID, webhookID).inHand--
+	l := w.lane(workspaceID, webhookID)
+	l.inHand--
 	w.inHand--
+	w.bytes -= size
+	w.forget(l)
 }
 
 // parked notes that deliveries were parked for a webhook.
@@ -148,10 +152,10 @@ func (w *window) push(items []*item, reserved bool) {
 		l := w.lane(i.Event.WorkspaceID, i.WebhookID)
 		i.lane, l.pause = l, i.pause
 		l.waiting = append(l.waiting, i)
-		w.bytes += len(i.Event.Data)
 		if !reserved {
 			l.inHand++
 			w.inHand++
+			w.bytes += len(i.Event.Data)
 		}
 		w.queue(l)
 	}
@@ -269,7 +273,7 @@ func (w *window) settled(items []*item) (wanting bool) {
 
 // forget drops a lane of which nothing is worth to be remembered.
 func (w *window) forget(l *lane) {
-	if l.inHand > 0 || l.inTurns || l.parks != l.cleared || l.most < mostAtOnce {
+	if l.inHand > 0 || l.inTurns || l.parks != l.cleared || l.most < mostAtOnce || time.Now().Before(l.next) {
 		return
 	}
 	delete(w.lanes, l.webhookID)
@@ -353,4 +357,22 @@ func (w *window) drain(closed bool) (all []*item) {
 		l.waiting = nil
 	}
 	return all
+}
+
+// remove takes a delivery out of hand that waits for its turn; nil where none of
+// this id does.
+func (w *window) remove(webhookID, deliveryID string) *item {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l := w.lanes[webhookID]
+	if l == nil {
+		return nil
+	}
+	at := slices.IndexFunc(l.waiting, func(i *item) bool { return i.DeliveryID == deliveryID })
+	if at < 0 {
+		return nil
+	}
+	i := l.waiting[at]
+	l.waiting = slices.Delete(l.waiting, at, at+1)
+	return i
 }

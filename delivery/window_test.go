@@ -127,7 +127,7 @@ func TestRoom(t *testing.T) {
 		w.lane("a", id).took = time.Microsecond // so fast that it may have as many as there are
 		w.mu.Unlock()
 		got := 0
-		for w.reserve("a", id) {
+		for w.reserve("a", id, 0) {
 			got++
 		}
 		if got < 2*mostAtOnce || got > maxInHand/2+1 {
@@ -139,7 +139,7 @@ func TestRoom(t *testing.T) {
 	w.mu.Lock()
 	w.lane("a", "slow").took = 10 * time.Second
 	w.mu.Unlock()
-	for w.reserve("a", "slow") {
+	for w.reserve("a", "slow", 0) {
 		slow++
 	}
 	if slow != 2*mostAtOnce {
@@ -152,7 +152,7 @@ func TestParkedComeFirst(t *testing.T) {
 	t.Parallel()
 	var w window
 	w.parked("a", "a1")
-	if w.reserve("a", "a1") {
+	if w.reserve("a", "a1", 0) {
 		t.Error("a later one overtook those that are parked")
 	}
 	list := w.wanted(10)
@@ -161,12 +161,12 @@ func TestParkedComeFirst(t *testing.T) {
 	}
 	w.parked("a", "a1") // another, while the first are fetched
 	w.cleared("a1", list[0].seen)
-	if w.reserve("a", "a1") {
+	if w.reserve("a", "a1", 0) {
 		t.Error("what was parked meanwhile was forgotten")
 	}
 	list = w.wanted(10)
 	w.cleared("a1", list[0].seen)
-	if !w.reserve("a", "a1") {
+	if !w.reserve("a", "a1", 0) {
 		t.Error("none is parked any more")
 	}
 }

@@ -3455,7 +3455,10 @@ type Mutation {
     input: ReplayEventsInput!
   ): ReplayEventsPayload @hasScope(scope: EVENTS_WRITE)
 
-  """Stops a delivery that is not finished. A request that is under way is not called back, but its outcome changes nothing."""
+  """
+  Stops a delivery that is not finished. A request that is under way, or about to be sent by another process, is not called
+  back, but its outcome changes nothing.
+  """
   cancelDelivery(
     """Which delivery."""
     input: CancelDeliveryInput!

@@ -84,7 +84,7 @@ func TestMutationsTakeFewStatements(t *testing.T) {
 		{`mutation { updateWebhook(input: {id: "w", name: "new"}) { webhook { name } } }`, []string{"event_types.list", "webhooks.lock", "webhooks.update"}},
 		{`mutation { updateWebhook(input: {id: "w", name: "new"}) { webhook { name } } }`, []string{"event_types.list", "webhooks.lock"}},
 		{`mutation { rotateWebhookSecret(input: {id: "w"}) { secret } }`, []string{"webhooks.lock", "webhooks.update"}},
-		{`mutation { replaceWebhook(input: {id: "w", url: "https://example.com", events: ["*"]}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.update"}},
+		{`mutation { replaceWebhook(input: {id: "w", url: "https://example.com", events: ["*"]}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.update", "webhook_failures.forgive"}},
 		{`mutation { replaceWebhook(input: {id: "x", url: "https://example.com", events: ["*"], createIfMissing: true}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.insert"}},
 		{`mutation { createWebhook(input: {url: "https://example.com", events: ["*"]}) { secret } }`, []string{"event_types.list", "webhooks.insert"}},
 		{`mutation { deleteWebhook(input: {id: "w"}) { deletedWebhookId } }`, []string{"webhooks.lock", "deliveries.cancel_of_webhook", "webhooks.delete"}},

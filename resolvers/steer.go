@@ -35,6 +35,7 @@ func (r mutationResolver) CancelDelivery(ctx context.Context, input graph.Cancel
 	}
 	payload := &graph.CancelDeliveryPayload{}
 	if payload.Delivery, err = r.DB.CancelDelivery(ctx, workspaceID, input.ID); err == nil {
+		r.Engine.Drop(payload.Delivery.WebhookID, payload.Delivery.ID)
 		r.Engine.Hub.Publish(workspaceID, delivery.DeliveryChanged, payload.Delivery.ID)
 	}
 	var told *webhook.Error

@@ -51,6 +51,14 @@ type Settled struct {
 // Publication is what one request publishes: all of it or nothing.
 type Publication []*Publishing
 
+// Size is how large the data of all its events are.
+func (p Publication) Size() (size int) {
+	for _, one := range p {
+		size += len(one.Event.Data)
+	}
+	return size
+}
+
 // Publishing is an event to publish, with what is owed of it.
 type Publishing struct {
 	Event *Event
