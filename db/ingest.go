@@ -86,11 +86,9 @@ func (d *DB) ingest(ctx context.Context, q sqlx.QueryerContext, versions map[str
 		known, at = append(known, id), append(at, version)
 	}
 	for _, publication := range all {
-		for _, p := range publication {
-			if p.Earlier == "" {
-				e.add(p.Event)
-				owed.add(p)
-			}
+		for _, p := range publication.Kept() {
+			e.add(p.Event)
+			owed.add(p)
 		}
 	}
 	err = d.list(ctx, q, ingest, &stale, append(append([]any{pq.Array(known), pq.Array(at)}, e.args()...), owed.args()...)...)
@@ -204,16 +202,12 @@ func (d *DB) claimUIDs(ctx context.Context, tx *sqlx.Tx, all []webhook.Publicati
 // events of the others.
 func withoutConflicts(all []webhook.Publication) (kept []webhook.Publication, dropped []string) {
 	for _, publication := range all {
-		var ids []string
-		conflict := false
-		for _, p := range publication {
-			ids = append(ids, p.Event.ID)
-			conflict = conflict || p.Conflict
-		}
-		if conflict {
-			dropped = append(dropped, ids...)
-		} else {
+		if !publication.Conflicts() {
 			kept = append(kept, publication)
+			continue
+		}
+		for _, p := range publication {
+			dropped = append(dropped, p.Event.ID)
 		}
 	}
 	return kept, dropped

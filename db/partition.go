@@ -14,11 +14,12 @@ import (
 )
 
 // partitioned are the tables that have a partition for each day, with the
-// prefixes of their ids, along which they are cut.
+// prefixes of their ids, along which they are cut. Days are removed in this
+// order, so that no delivery is without its event.
 var partitioned = []struct{ table, prefix string }{
-	{"events", webhook.EventPrefix},
 	{"deliveries", webhook.DeliveryPrefix},
 	{"attempts", webhook.AttemptPrefix},
+	{"events", webhook.EventPrefix},
 }
 
 // daysAhead is for how many days partitions are made beforehand, so that a

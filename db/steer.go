@@ -293,9 +293,8 @@ type Replay struct {
 }
 
 // Of the events that are looked at, the ones that the webhook wants, as
-// webhook.Webhook.Wants says, and was never to get; and the first that is not
-// looked at. For OFFSET 0 see
-// newDeliveryStatements.
+// Webhook.Subscribes and Concerns say, and was never to get; and the first that
+// is not looked at. For OFFSET 0 see newDeliveryStatements.
 var listMissedEvents = newStatement("events.list_missed", `
 SELECT
 	id,

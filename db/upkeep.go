@@ -110,26 +110,18 @@ func (u *Upkeep) Tidy(ctx context.Context) (r Removed, err error) {
 	return r, err
 }
 
-var deleteOldDeliveries = newStatement("deliveries.delete_old", `
-WITH gone AS (
-	DELETE FROM deliveries_default
-	WHERE id = ANY(ARRAY(
-		SELECT id
-		FROM deliveries_default
-		WHERE id < $1
-		ORDER BY id
-		LIMIT $2
-	))
-	RETURNING id
-)
-SELECT count(*) FROM gone`)
+// oldRows deletes what of a partitioned table lies in no day's partition.
+var oldRows = map[string]statement{"deliveries": deleteOldOf("deliveries"), "attempts": deleteOldOf("attempts"), "events": deleteOldOf("events")}
 
-var deleteOldAttempts = newStatement("attempts.delete_old", `
+// deleteOldOf names the statement that deletes old rows of a table's default
+// partition; for package variables only.
+func deleteOldOf(table string) statement {
+	return newStatement(table+".delete_old", `
 WITH gone AS (
-	DELETE FROM attempts_default
+	DELETE FROM `+table+`_default
 	WHERE id = ANY(ARRAY(
 		SELECT id
-		FROM attempts_default
+		FROM `+table+`_default
 		WHERE id < $1
 		ORDER BY id
 		LIMIT $2
@@ -137,20 +129,7 @@ WITH gone AS (
 	RETURNING id
 )
 SELECT count(*) FROM gone`)
-
-var deleteOldEvents = newStatement("events.delete_old", `
-WITH gone AS (
-	DELETE FROM events_default
-	WHERE id = ANY(ARRAY(
-		SELECT id
-		FROM events_default
-		WHERE id < $1
-		ORDER BY id
-		LIMIT $2
-	))
-	RETURNING id
-)
-SELECT count(*) FROM gone`)
+}
 
 var deleteOldUIDs = newStatement("event_uids.delete_old", `
 WITH gone AS (
@@ -223,9 +202,6 @@ WITH gone AS (
 )
 SELECT count(*) FROM gone`)
 
-// oldRows deletes what of a partitioned table lies in no day's partition.
-var oldRows = map[string]statement{"deliveries": deleteOldDeliveries, "attempts": deleteOldAttempts, "events": deleteOldEvents}
-
 // removeOld removes what is older than the retention.
 func (u *Upkeep) removeOld(ctx context.Context, q session, now time.Time, r *Removed) error {
 	failures := u.remove(ctx, q, r, deleteLeftFailures)
@@ -241,13 +217,11 @@ func (u *Upkeep) removeOld(ctx context.Context, q session, now time.Time, r *Rem
 	)
 }
 
-// removeDays removes the days that are over: deliveries before their events, so
-// that none is without its event, and uids when their events are gone.
+// removeDays removes the days that are over, and uids when their events, which
+// come last, are gone.
 func (u *Upkeep) removeDays(ctx context.Context, q session, since time.Time, r *Removed) error {
 	var first string
-	for _, p := range []struct{ table, prefix string }{
-		{"deliveries", webhook.DeliveryPrefix}, {"attempts", webhook.AttemptPrefix}, {"events", webhook.EventPrefix},
-	} {
+	for _, p := range partitioned {
 		below := webhook.FirstID(p.prefix, since)
 		if !r.InUse { // else the others would have to wait as well
 			dropped, inUse, err := u.DB.dropPartitions(ctx, q, p.table, below)

@@ -33,9 +33,9 @@ const (
 // Client is the one way out: all that HookQL sends to receivers goes through
 // it. It speaks HTTP/1.1, over a connection of its own for each test and over
 // kept ones for deliveries (keep.go), writes each request once and never again,
-// follows no redirect, uses no proxy and undoes no content encoding. net/http's Transport is not used, because it sends a
-// request again by itself when a connection dies, and does not tell what it
-// wrote.
+// follows no redirect, uses no proxy and undoes no content encoding. net/http's
+// Transport is not used, because it sends a request again by itself when a
+// connection dies, and does not tell what it wrote.
 //
 // The zero Client is usable and safe. It is safe for concurrent use as long as
 // nobody changes its fields.

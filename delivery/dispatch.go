@@ -236,11 +236,11 @@ func (e *Engine) claimed(ctx context.Context, claim func(lease int64) ([]*webhoo
 	}
 	items := make([]*item, len(list))
 	for n, due := range list {
-		items[n] = e.item(due, began)
 		e.size.add(len(due.Event.Data))
 		if _, err := e.directory.roster(ctx, due.Event.WorkspaceID); err != nil {
 			e.log().Warn("the webhooks of a workspace cannot be read; its deliveries wait", "workspace_id", due.Event.WorkspaceID, "error", err)
 		}
+		items[n] = e.item(due, began) // not before: it asks for the webhook's limit
 	}
 	return items, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -207,13 +206,7 @@ func (h *Hub) published(all []webhook.Publication) {
 	}
 	c := make(changes)
 	for _, publication := range all {
-		if slices.ContainsFunc(publication, func(p *webhook.Publishing) bool { return p.Conflict }) {
-			continue // nothing of it was kept
-		}
-		for _, p := range publication {
-			if p.Earlier != "" {
-				continue
-			}
+		for _, p := range publication.Kept() {
 			c.add(p.Event.WorkspaceID, EventPublished, p.Event.ID)
 			for _, o := range p.Owed {
 				c.add(p.Event.WorkspaceID, DeliveryChanged, o.DeliveryID)

@@ -126,9 +126,7 @@ func (e *Engine) checkNode(ctx context.Context) error {
 // over.
 func (e *Engine) loseNode() {
 	e.leases.use(nil)
-	for _, i := range e.window.drain(false) {
-		e.window.settled([]*item{i})
-	}
+	e.window.settled(e.window.drain(false))
 	_ = e.node.Leave() // its connection is gone
 	e.node, e.nodeLost = nil, true
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -212,20 +211,9 @@ func written(all []webhook.Publication, stale []string) (n int) {
 		return 0
 	}
 	for _, publication := range all {
-		if conflicts(publication) {
-			continue
-		}
-		for _, p := range publication {
-			if p.Earlier == "" {
-				n++
-			}
-		}
+		n += len(publication.Kept())
 	}
 	return n
-}
-
-func conflicts(publication webhook.Publication) bool {
-	return slices.ContainsFunc(publication, func(p *webhook.Publishing) bool { return p.Conflict })
 }
 
 // match fills in what is owed of each event, and returns what is to be written
@@ -290,7 +278,7 @@ func (e *Engine) giveBackOf(p *webhook.Publishing) {
 // handOver makes items of what was kept and leased, and notes what was parked.
 func (e *Engine) handOver(all []webhook.Publication, began time.Time) (items []*item) {
 	for _, publication := range all {
-		conflict := conflicts(publication)
+		conflict := publication.Conflicts()
 		for _, p := range publication {
 			if conflict || p.Earlier != "" {
 				e.giveBackOf(p)

@@ -13,8 +13,8 @@ import (
 const defaultSuspendAfter = 5 * 24 * time.Hour
 
 // suspend suspends a webhook, unless it was changed since an attempt began, and
-// tells its workspace so by an event, which goes
-// to the webhooks that name its type.
+// tells its workspace so by an event, which goes to the webhooks that name its
+// type.
 func (e *Engine) suspend(workspaceID, id string, reason webhook.StatusReason, since time.Time) error {
 	ctx, cancel := context.WithTimeout(context.Background(), settleTime)
 	defer cancel()

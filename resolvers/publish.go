@@ -187,7 +187,7 @@ func (r *Resolver) checkType(ctx context.Context, e *webhook.Event) (errs webhoo
 	case err != nil:
 		return nil, err
 	case known != nil && known.EnforceSchema:
-		return r.misfit(ctx, known, e)
+		return r.misfit(ctx, known, e.Data)
 	case known != nil:
 		return nil, nil
 	}
@@ -196,16 +196,6 @@ func (r *Resolver) checkType(ctx context.Context, e *webhook.Event) (errs webhoo
 		return nil, err
 	}
 	return webhook.Errors{webhook.NewError(webhook.UnknownEventType, unknownEventType(e.Name, all), "eventName")}, nil
-}
-
-// misfit says how an event's data do not fit the schema of its type.
-func (r *Resolver) misfit(ctx context.Context, t *webhook.EventType, e *webhook.Event) (webhook.Errors, error) {
-	err := r.fits(ctx, t, e.Data)
-	var mistake *webhook.Error
-	if !errors.As(err, &mistake) {
-		return nil, err
-	}
-	return webhook.Errors{webhook.NewError(mistake.Code, fmt.Sprintf("This does not fit the schema of %q: %s", t.Name, mistake.Message), "data")}, nil
 }
 
 // typesFor is how long the catalogue is remembered.

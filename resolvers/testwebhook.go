@@ -213,14 +213,11 @@ func (r *Resolver) mismatches(ctx context.Context, types []*webhook.EventType, i
 		if at < 0 {
 			continue // override says so
 		}
-		var mistake *webhook.Error
-		switch err := r.fits(ctx, types[at], input.Data); {
-		case errors.As(err, &mistake):
-			errs = append(errs, webhook.NewError(mistake.Code,
-				fmt.Sprintf("This does not fit the schema of %q: %s", input.EventName, mistake.Message), "payloads", strconv.Itoa(i), "data"))
-		case err != nil:
+		misfit, err := r.misfit(ctx, types[at], input.Data)
+		if err != nil {
 			return nil, err
 		}
+		errs = append(errs, misfit.Under("payloads", strconv.Itoa(i))...)
 	}
 	return errs, nil
 }
@@ -253,6 +250,16 @@ func (r *Resolver) unknownResources(ctx context.Context, w *webhook.Webhook, inp
 		}
 	}
 	return errs, nil
+}
+
+// misfit says how data do not fit the schema of their event type.
+func (r *Resolver) misfit(ctx context.Context, t *webhook.EventType, data json.RawMessage) (webhook.Errors, error) {
+	err := r.fits(ctx, t, data)
+	var mistake *webhook.Error
+	if !errors.As(err, &mistake) {
+		return nil, err
+	}
+	return webhook.Errors{webhook.NewError(mistake.Code, fmt.Sprintf("This does not fit the schema of %q: %s", t.Name, mistake.Message), "data")}, nil
 }
 
 // fits says whether data fits the schema of its event type, where there is one.

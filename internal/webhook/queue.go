@@ -1,6 +1,9 @@
 package webhook
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Due is a delivery that a process has in hand, under a lease that nobody else
 // holds.
@@ -57,6 +60,26 @@ func (p Publication) Size() (size int) {
 		size += len(one.Event.Data)
 	}
 	return size
+}
+
+// Conflicts says whether some event of it was published before with other
+// content, so that nothing of it is kept.
+func (p Publication) Conflicts() bool {
+	return slices.ContainsFunc(p, func(one *Publishing) bool { return one.Conflict })
+}
+
+// Kept are those of its events that are published by it: all but those that were
+// before, and none where there are conflicts.
+func (p Publication) Kept() (kept []*Publishing) {
+	if p.Conflicts() {
+		return nil
+	}
+	for _, one := range p {
+		if one.Earlier == "" {
+			kept = append(kept, one)
+		}
+	}
+	return kept
 }
 
 // Publishing is an event to publish, with what is owed of it.
