@@ -433,8 +433,12 @@ func (s *session) test() {
 		}
 	}
 	<-s.slow
-	// How this fails depends on the machine's name servers.
-	s.must("test", testDocument, object{"input": object{"target": s.endpoint("http://canary.invalid/?token="+urlToken, 1000), "payloads": payloads}})
+	// How this fails depends on the machine's name servers. It is done in another
+	// workspace, for one begins no more than ten runs a minute.
+	s.key = operatorKey
+	s.must("workspace", `mutation { createWorkspace(input: {name: "Other", uid: "other"}) { userErrors { message } } }`, nil)
+	s.must("test", testDocument, object{"input": object{"target": s.endpoint("http://canary.invalid/?token="+urlToken, 1000), "payloads": payloads}}, "HookQL-Workspace: other")
+	s.key = s.issued
 	s.refused("test", testDocument, object{"input": object{"target": s.endpoint("http://10.0.0.1/?token="+urlToken, patient)}})
 	s.must("history", `{ webhook(id: "w") { testRuns(first: 3) { nodes { url tests(first: 1) { nodes { message exchanges { request { url body curl headers { name value } } response { body headers { name value } } } } } } } } }`, nil)
 }
