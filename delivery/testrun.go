@@ -309,7 +309,7 @@ func controlOf(valid *webhook.Test) probe.Control {
 // test runs one test and fills in its result.
 func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test, control probe.Control) {
 	part := r.parts[i]
-	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, witness: r.plan.Witness}
+	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness}
 	defer l.links.close()
 	result := part.scenario.Run(ctx, &probe.Trial{
 		Webhook:   r.plan.Webhook,

@@ -32,7 +32,7 @@ var transport = []*Scenario{
 			var slowest Answer
 			for range fastRequest {
 				a := t.send(ctx, Shot{ID: t.another()})
-				if !t.received(&a, "") {
+				if !t.took(&a, "") {
 					return
 				}
 				if toFirstByte(&a) > toFirstByte(&slowest) {
@@ -72,11 +72,11 @@ var transport = []*Scenario{
 		Mend:        "Leave keep-alive on, in your server and in the proxies before it, for 5 seconds or more.",
 		run: func(ctx context.Context, t *Trial) {
 			a := t.send(ctx, Shot{Reuse: true})
-			if !t.received(&a, ordinal(0)) {
+			if !t.took(&a, ordinal(0)) {
 				return
 			}
 			a = t.send(ctx, Shot{ID: t.another(), Reuse: true})
-			if t.received(&a, ordinal(1)) {
+			if t.took(&a, ordinal(1)) {
 				t.advise(webhook.TestCheck{Name: "connection used again", Success: a.Timing.ConnectionReused}, &a, t.blame(&a, ""))
 			}
 		},
@@ -123,7 +123,7 @@ var transport = []*Scenario{
 		Mend:        "Answer with a short body, or none, in one piece.",
 		run: func(ctx context.Context, t *Trial) {
 			a := t.send(ctx, Shot{})
-			if !t.received(&a, "") {
+			if !t.took(&a, "") {
 				return
 			}
 			took := a.Timing.Total - toFirstByte(&a)
@@ -141,7 +141,7 @@ var transport = []*Scenario{
 		Mend:        "Answer with a short body, or none.",
 		run: func(ctx context.Context, t *Trial) {
 			a := t.send(ctx, Shot{})
-			if !t.received(&a, "") {
+			if !t.took(&a, "") {
 				return
 			}
 			t.advise(webhook.TestCheck{Name: "answer is short", Success: !a.Response.BodyTruncated, Expected: "at most 16 KiB"}, &a, t.blame(&a, ""))
@@ -184,6 +184,9 @@ func runBurst(ctx context.Context, t *Trial) {
 		return
 	}
 	seen := fmt.Sprintf("Of %d events at the same time %d were taken, %d put off by 429 and %d failed", burst, taken, limited, failed)
+	if failed > 0 {
+		seen += " (" + statusOf(&bad) + ")"
+	}
 	t.praise = seen + "."
 	t.demand(webhook.TestCheck{Name: "no failure under a burst", Success: failed == 0, Expected: "2xx or 429", Actual: statusOf(&bad)}, &bad, t.fault(seen))
 }
