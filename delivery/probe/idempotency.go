@@ -29,7 +29,7 @@ var idempotency = []*Scenario{
 					return
 				}
 			}
-			t.once(ctx)
+			t.once(ctx, "the receiver does not know an event again")
 		},
 	},
 	{
@@ -38,11 +38,11 @@ var idempotency = []*Scenario{
 		Description: "The same event ten times, byte for byte, at the same time.",
 		Expectation: "A 2xx status each, or 409 for those that come while the first is at work; one effect in all. Two of your processes may get the same event at once.",
 		Fault:       "the receiver fails on an event that it is at work on already",
-		Mend:        "Let a unique key of your database decide which request is the first, in the transaction that has the effect.",
+		Mend:        "Let a unique key of your database on `webhook-id` decide which request is the first, in the transaction that has the effect.",
 		Alone:       true,
 		run: func(ctx context.Context, t *Trial) {
 			if t.parallel(ctx, slices.Repeat([]Shot{{Stamp: stampNow()}}, 10)) {
-				t.once(ctx)
+				t.once(ctx, "two requests that come close to each other are both the first to the receiver")
 			}
 		},
 	},
@@ -60,7 +60,7 @@ var idempotency = []*Scenario{
 					return
 				}
 			}
-			t.once(ctx)
+			t.once(ctx, "the receiver takes a retry for another event")
 		},
 	},
 	{
@@ -110,8 +110,9 @@ const (
 )
 
 // once demands that the trial's message took effect exactly once, as the witness
-// says. Without one nobody can tell.
-func (t *Trial) once(ctx context.Context) {
+// says. Without one nobody can tell. The fault is that of a receiver in which it
+// took effect more often, as a clause.
+func (t *Trial) once(ctx context.Context, fault string) {
 	c := webhook.TestCheck{Name: "took effect once", Expected: "1"}
 	if !t.Witnessed {
 		c.Actual = "unknown"
@@ -130,8 +131,7 @@ func (t *Trial) once(ctx context.Context) {
 	case count == 0:
 		t.demand(c, nil, "The witness saw no effect of an event that was answered 2xx, for 3 s. Answer 2xx only once the event is safe, and let the witness count by `webhook-id`.")
 	default:
-		t.demand(c, nil, fmt.Sprintf("The event took effect %d times: the receiver does not know an event again. "+
-			"Let a unique key of your database on `webhook-id` decide which request is the first, in the transaction that has the effect.", count))
+		t.demand(c, nil, fmt.Sprintf("The event took effect %d times: %s. %s", count, fault, t.scenario.Mend))
 	}
 }
 

@@ -42,8 +42,8 @@ var signatures = []*Scenario{
 		Name:        "signature.wrong-key",
 		Description: "An event signed correctly, but with another key: the one of the Standard Webhooks documentation, or a new one for Ed25519.",
 		Expectation: "A 4xx status. Else anybody could send you events.",
-		Fault:       "the receiver takes an event that was signed with a key it cannot know",
-		Mend:        "Compute the signature with this webhook's secret and compare it with the one that came, in constant time.",
+		Fault:       "the receiver takes an event that was signed with another key than this webhook's",
+		Mend:        "Verify with this webhook's secret and no other, and take out that of any example.",
 	}, Shot{Key: OtherKey}),
 	forged(Scenario{
 		Name:        "signature.missing",

@@ -77,7 +77,7 @@ var transport = []*Scenario{
 			}
 			a = t.send(ctx, Shot{ID: t.another(), Reuse: true})
 			if t.took(&a, ordinal(1)) {
-				t.advise(webhook.TestCheck{Name: "connection used again", Success: a.Timing.ConnectionReused}, &a, t.blame(&a, ""))
+				t.advise(webhook.TestCheck{Name: "connection used again", Success: a.Timing.ConnectionReused}, &a, t.fault("The second event needed a connection of its own"))
 			}
 		},
 	},
@@ -104,13 +104,17 @@ var transport = []*Scenario{
 		Fault:       "the receiver redirects",
 		Mend:        "Set the webhook's URL to the final address, and answer 401, not a redirect to a login page, to what does not verify.",
 		run: func(ctx context.Context, t *Trial) {
-			for _, shot := range []Shot{{}, {Bend: dropHeader(signatureHeader)}} {
-				a := t.send(ctx, shot)
+			for _, m := range []struct {
+				what string
+				shot Shot
+			}{{"correct", Shot{}}, {"not signed", Shot{Bend: dropHeader(signatureHeader)}}} {
+				a := t.send(ctx, m.shot)
 				redirected := a.Outcome == webhook.OutcomeRedirected
 				if !redirected {
 					t.praise = "Answered " + statusOf(&a) + ", which is no redirect."
 				}
-				t.demand(webhook.TestCheck{Name: "no redirect", Success: !redirected, Expected: "no 3xx", Actual: statusOf(&a)}, &a, t.blame(&a, ""))
+				t.demand(webhook.TestCheck{Name: label(m.what, "no redirect"), Success: !redirected, Expected: "no 3xx", Actual: statusOf(&a)}, &a,
+					t.fault(fmt.Sprintf("Answered %s to %.200q (%s)", statusOf(&a), headerOf(&a, "Location"), m.what)))
 			}
 		},
 	},
@@ -144,7 +148,7 @@ var transport = []*Scenario{
 			if !t.took(&a, "") {
 				return
 			}
-			t.advise(webhook.TestCheck{Name: "answer is short", Success: !a.Response.BodyTruncated, Expected: "at most 16 KiB"}, &a, t.blame(&a, ""))
+			t.advise(webhook.TestCheck{Name: "answer is short", Success: !a.Response.BodyTruncated, Expected: "at most 16 KiB"}, &a, t.fault("The answer's body has more than 16 KiB"))
 		},
 	},
 	{
@@ -174,7 +178,7 @@ func runBurst(ctx context.Context, t *Trial) {
 			taken++
 		case a.status() == http.StatusTooManyRequests:
 			limited++
-			t.advise(webhook.TestCheck{Name: "429 says when", Success: retryAfter(&a) != "", Expected: "Retry-After"}, &a,
+			t.advise(webhook.TestCheck{Name: "429 says when", Success: headerOf(&a, "Retry-After") != "", Expected: "Retry-After"}, &a,
 				"Answered 429 without `Retry-After`: the sender cannot know when to come again. Add the header, with whole seconds.")
 		default:
 			failed, bad = failed+1, a

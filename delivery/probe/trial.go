@@ -170,14 +170,18 @@ func pauseAfter(a *Answer) (time.Duration, bool) {
 	if a.status() != http.StatusTooManyRequests {
 		return 0, false
 	}
-	seconds, err := strconv.Atoi(retryAfter(a))
+	seconds, err := strconv.Atoi(headerOf(a, "Retry-After"))
 	pause := time.Duration(seconds) * time.Second
 	return pause, err == nil && pause >= 0 && pause <= maxWait
 }
 
-func retryAfter(a *Answer) string {
+// headerOf is a header of an answer; "" where there is none.
+func headerOf(a *Answer, name string) string {
+	if a.Response == nil {
+		return ""
+	}
 	for _, h := range a.Response.Headers {
-		if strings.EqualFold(h.Name, "Retry-After") {
+		if strings.EqualFold(h.Name, name) {
 			return h.Value
 		}
 	}

@@ -1,0 +1,64 @@
+package zoo
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+const timestampHeader = "webhook-timestamp"
+
+// age is how old a request says that it is.
+func age(header http.Header) time.Duration {
+	stamp, _ := strconv.ParseInt(header.Get(timestampHeader), 10, 64)
+	return time.Since(time.Unix(stamp, 0))
+}
+
+// within verifies that a request is not older, and not further ahead, than it
+// may be.
+func within(oldest, furthest time.Duration) verifier {
+	return func(library *standardwebhooks.Webhook, header http.Header, content []byte) error {
+		if err := library.VerifyIgnoringTimestamp(content, header); err != nil {
+			return err
+		}
+		if age := age(header); age > oldest || -age > furthest {
+			return errors.New("of another time")
+		}
+		return nil
+	}
+}
+
+func timestamps() []*Animal {
+	const tolerance, ever = 5 * time.Minute, 1000 * time.Hour
+	return []*Animal{
+		verifies("replays", "refuses requests of the future and never asks how old one is, up to weeks", "timestamp.stale", within(ever, tolerance)),
+		verifies("future", "refuses requests that are old and never asks whether one is ahead of its time, up to weeks", "timestamp.future", within(tolerance, ever)),
+		verifies("impatient", "allows three minutes between the sender's clock and its own", "timestamp.tolerance", within(3*time.Minute, 3*time.Minute)),
+		{Name: "no number", What: "leaves the time alone where it cannot read the timestamp", Scenario: "timestamp.malformed", Verdict: webhook.VerdictFail, is: func(r *Receiver) {
+			right := r.verify
+			r.verify = func(header http.Header, content []byte) error {
+				stamp := header.Get(timestampHeader)
+				if _, err := strconv.ParseInt(stamp, 10, 64); err == nil {
+					return right(header, content)
+				}
+				key, _ := r.webhook.Secret.Key() // which the receiver was made with
+				mac := hmac.New(sha256.New, key)
+				mac.Write([]byte(header.Get("webhook-id") + "." + stamp + "."))
+				mac.Write(content)
+				if !strings.Contains(header.Get(signatureHeader), base64.StdEncoding.EncodeToString(mac.Sum(nil))) {
+					return errors.New("another signature")
+				}
+				return nil
+			}
+		}},
+	}
+}
