@@ -49,6 +49,7 @@
 //	engine.go    which runs are under way, and the end of those that were left
 //	testrun.go   Engine.Test, Start: some payloads at once, one time limit for
 //	             all; how far it is goes to the Store as it happens
+//	testprogress.go  its steps, for whoever follows it in any process
 //
 // # The way of a request
 //
@@ -87,6 +88,7 @@
 //	                                               connection is closed; roundTrip waits
 //	deadline of a conn   interrupt                 runs only once a context is done;
 //	                                               the exchange waits for it
+//	reader of changes    Follow, FollowTestRun     ends with its subscription; Hub.Run waits
 //	timers               window, kept              a lane that pauses, a connection
 //	                                               that is not used
 //	name lookup          net.Resolver              its own; given up with its context

@@ -388,6 +388,7 @@ type ComplexityRoot struct {
 	Subscription struct {
 		DeliveryUpdated func(childComplexity int, filter *DeliveryFilter) int
 		EventPublished  func(childComplexity int, filter *EventFilter) int
+		TestRunProgress func(childComplexity int, testRunID string) int
 	}
 
 	TestExchange struct {
@@ -455,6 +456,11 @@ type ComplexityRoot struct {
 	TestRunEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TestRunProgress struct {
+		Result  func(childComplexity int) int
+		TestRun func(childComplexity int) int
 	}
 
 	TestScenario struct {
@@ -669,6 +675,7 @@ type QueryResolver interface {
 type SubscriptionResolver interface {
 	DeliveryUpdated(ctx context.Context, filter *DeliveryFilter) (<-chan *webhook.Delivery, error)
 	EventPublished(ctx context.Context, filter *EventFilter) (<-chan *webhook.Event, error)
+	TestRunProgress(ctx context.Context, testRunID string) (<-chan *webhook.TestRunProgress, error)
 }
 type TestResultResolver interface {
 	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
@@ -2222,6 +2229,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.EventPublished(childComplexity, args["filter"].(*EventFilter)), true
+	case "Subscription.testRunProgress":
+		if e.ComplexityRoot.Subscription.TestRunProgress == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_testRunProgress_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.TestRunProgress(childComplexity, args["testRunId"].(string)), true
 
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
@@ -2510,6 +2528,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestRunEdge.Node(childComplexity), true
+
+	case "TestRunProgress.result":
+		if e.ComplexityRoot.TestRunProgress.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunProgress.Result(childComplexity), true
+	case "TestRunProgress.testRun":
+		if e.ComplexityRoot.TestRunProgress.TestRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunProgress.TestRun(childComplexity), true
 
 	case "TestScenario.description":
 		if e.ComplexityRoot.TestScenario.Description == nil {
@@ -3521,9 +3552,9 @@ type Mutation {
 
 """
 What changes, from now on, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as server-sent events (` + "`" + `Accept:
-text/event-stream` + "`" + `), both at ` + "`" + `/graphql` + "`" + `. Changes that come close together are told once, as they stand by then. Nothing
-is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A subscription ends with an
-error where it missed something.
+text/event-stream` + "`" + `), both at ` + "`" + `/graphql` + "`" + `. Changes that come close together are told once, as they stand by then. But for
+` + "`" + `testRunProgress` + "`" + ` nothing is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A
+subscription ends with an error where it missed something.
 """
 type Subscription {
   """Each delivery that was queued, attempted or has ended. One that changes a few times at once comes once."""
@@ -3537,6 +3568,16 @@ type Subscription {
     """Keep only those that match."""
     filter: EventFilter
   ): Event! @hasScope(scope: EVENTS_READ)
+
+  """
+  A test run from its beginning to its end, whichever process runs it: first the run as it is, then each test that has
+  begun or is done by now, then each as it changes, at last the run as it ended. Then it completes by itself. Unlike the
+  other subscriptions it misses nothing: subscribe whenever you like, again too. It never starts a test.
+  """
+  testRunProgress(
+    """A test run's id."""
+    testRunId: ID!
+  ): TestRunProgress! @hasScope(scope: WEBHOOKS_READ)
 }
 
 # ---------------------------------------------------------------- shared
@@ -4530,8 +4571,9 @@ input TestWebhookInput {
   """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
   activate: Boolean = false
   """
-  Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRun` + "`" + ` until its ` + "`" + `status` + "`" + ` is
-  no longer ` + "`" + `RUNNING` + "`" + `. It goes on whatever becomes of this request. With ` + "`" + `activate` + "`" + `, look at the webhook's ` + "`" + `status` + "`" + ` then.
+  Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRunProgress` + "`" + `, or ask for
+  ` + "`" + `testRun` + "`" + ` until its ` + "`" + `status` + "`" + ` is no longer ` + "`" + `RUNNING` + "`" + `. It goes on whatever becomes of this request. With ` + "`" + `activate` + "`" + `, look
+  at the webhook's ` + "`" + `status` + "`" + ` then.
   """
   wait: Boolean = true
   """Repeating a request with the same key within 24 hours sends nothing and gives the first run again, as far as it is, as for ` + "`" + `createWebhook` + "`" + `."""
@@ -4729,6 +4771,14 @@ type TestRunEdge {
   cursor: String!
   """The test run."""
   node: TestRun!
+}
+
+"""A step of a test run."""
+type TestRunProgress {
+  """The run as it is by now."""
+  testRun: TestRun!
+  """The test that has begun or is done since the step before, each as it is by now; ` + "`" + `null` + "`" + ` in the first and the last step."""
+  result: TestResult
 }
 
 # ---------------------------------------------------------------- events and deliveries
@@ -5885,6 +5935,16 @@ func (ec *executionContext) childFields_TestRunEdge(ctx context.Context, field g
 		return ec.fieldContext_TestRunEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestRunEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TestRunProgress(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "testRun":
+		return ec.fieldContext_TestRunProgress_testRun(ctx, field)
+	case "result":
+		return ec.fieldContext_TestRunProgress_result(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestRunProgress", field.Name)
 }
 
 func (ec *executionContext) childFields_TestScenario(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7082,6 +7142,20 @@ func (ec *executionContext) field_Subscription_eventPublished_args(ctx context.C
 		return nil, err
 	}
 	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_testRunProgress_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "testRunId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["testRunId"] = arg0
 	return args, nil
 }
 
@@ -14367,6 +14441,68 @@ func (ec *executionContext) fieldContext_Subscription_eventPublished(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_testRunProgress(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_testRunProgress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().TestRunProgress(ctx, fc.Args["testRunId"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.TestRunProgress
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.TestRunProgress
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRunProgress) graphql.Marshaler {
+			return ec.marshalNTestRunProgress2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunProgress(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_testRunProgress(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRunProgress(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_testRunProgress_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15621,6 +15757,70 @@ func (ec *executionContext) fieldContext_TestRunEdge_node(_ context.Context, fie
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunProgress_testRun(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunProgress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunProgress_testRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TestRun, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunProgress_testRun(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunProgress",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunProgress_result(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunProgress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunProgress_result(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunProgress_result(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunProgress",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestResult(ctx, field)
 		},
 	}
 	return fc, nil
@@ -24421,6 +24621,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_deliveryUpdated(ctx, fields[0])
 	case "eventPublished":
 		return ec._Subscription_eventPublished(ctx, fields[0])
+	case "testRunProgress":
+		return ec._Subscription_testRunProgress(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -25260,6 +25462,49 @@ func (ec *executionContext) _TestRunEdge(ctx context.Context, sel ast.SelectionS
 		case "node":
 			out.Values[i] = ec._TestRunEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var testRunProgressImplementors = []string{"TestRunProgress"}
+
+func (ec *executionContext) _TestRunProgress(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestRunProgress) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testRunProgressImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestRunProgress")
+		case "testRun":
+			out.Values[i] = ec._TestRunProgress_testRun(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "result":
+			out.Values[i] = ec._TestRunProgress_result(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -27840,6 +28085,16 @@ func (ec *executionContext) marshalNTestRunEdge2ᚖgithubᚗcomᚋhookqlᚋhookq
 	return ec._TestRunEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTestRunProgress2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunProgress(ctx context.Context, sel ast.SelectionSet, v *webhook.TestRunProgress) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TestRunProgress(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNTestRunStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunStatus(ctx context.Context, v any) (webhook.TestRunStatus, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := webhook.TestRunStatus(tmp)
@@ -28982,6 +29237,13 @@ func (ec *executionContext) unmarshalOTestPayloadInput2ᚕᚖgithubᚗcomᚋhook
 		}
 	}
 	return res, nil
+}
+
+func (ec *executionContext) marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx context.Context, sel ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TestResult(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx context.Context, sel ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {

@@ -654,9 +654,9 @@ type SignatureVerdict struct {
 }
 
 // What changes, from now on, over a WebSocket (`graphql-transport-ws`) or as server-sent events (`Accept:
-// text/event-stream`), both at `/graphql`. Changes that come close together are told once, as they stand by then. Nothing
-// is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A subscription ends with an
-// error where it missed something.
+// text/event-stream`), both at `/graphql`. Changes that come close together are told once, as they stand by then. But for
+// `testRunProgress` nothing is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A
+// subscription ends with an error where it missed something.
 type Subscription struct {
 }
 
@@ -776,8 +776,9 @@ type TestWebhookInput struct {
 	Payloads graphql.Omittable[[]*TestPayloadInput] `json:"payloads,omitempty"`
 	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
-	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRun` until its `status` is
-	// no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look at the webhook's `status` then.
+	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRunProgress`, or ask for
+	// `testRun` until its `status` is no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look
+	// at the webhook's `status` then.
 	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
 	// Repeating a request with the same key within 24 hours sends nothing and gives the first run again, as far as it is, as for `createWebhook`.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`
