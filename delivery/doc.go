@@ -30,6 +30,7 @@
 //	             and has room by now
 //	attempt.go   one message to one webhook, once (below)
 //	schedule.go  what becomes of the delivery: done, due again later, or given up
+//	             simulate.go  the same in no time, for an event that nobody sent
 //	settle.go    outcomes that come together are recorded together;
 //	             suspend.go  webhooks that are gone, or fail for too long
 //	node.go      this process among the others that deliver

@@ -323,6 +323,7 @@ type ComplexityRoot struct {
 		Node            func(childComplexity int, id string) int
 		Nodes           func(childComplexity int, ids []string) int
 		PreviewDelivery func(childComplexity int, input PreviewDeliveryInput) int
+		SimulateRetries func(childComplexity int, downForSeconds int, policy *RetryPolicyInput, webhookID *string) int
 		TestRun         func(childComplexity int, id string) int
 		VerifySignature func(childComplexity int, input VerifySignatureInput) int
 		Viewer          func(childComplexity int) int
@@ -369,6 +370,20 @@ type ComplexityRoot struct {
 		MaxDelaySeconds     func(childComplexity int) int
 	}
 
+	RetrySimulation struct {
+		Attempts            func(childComplexity int) int
+		Delivered           func(childComplexity int) int
+		DeliveredAfter      func(childComplexity int) int
+		DownForSeconds      func(childComplexity int) int
+		FailuresAtLeast     func(childComplexity int) int
+		FailuresAtMost      func(childComplexity int) int
+		Message             func(childComplexity int) int
+		Policy              func(childComplexity int) int
+		SuspendAfterSeconds func(childComplexity int) int
+		Suspended           func(childComplexity int) int
+		SuspendedAfter      func(childComplexity int) int
+	}
+
 	RevokeApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -380,9 +395,21 @@ type ComplexityRoot struct {
 		Webhook    func(childComplexity int) int
 	}
 
+	SecondsRange struct {
+		Earliest func(childComplexity int) int
+		Latest   func(childComplexity int) int
+	}
+
 	SignatureVerdict struct {
 		Message func(childComplexity int) int
 		Valid   func(childComplexity int) int
+	}
+
+	SimulatedAttempt struct {
+		At             func(childComplexity int) int
+		Number         func(childComplexity int) int
+		Outcome        func(childComplexity int) int
+		WaitBeforeNext func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -671,6 +698,7 @@ type QueryResolver interface {
 	PreviewDelivery(ctx context.Context, input PreviewDeliveryInput) (*DeliveryPreview, error)
 	VerifySignature(ctx context.Context, input VerifySignatureInput) (*SignatureVerdict, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
+	SimulateRetries(ctx context.Context, downForSeconds int, policy *RetryPolicyInput, webhookID *string) (*webhook.RetrySimulation, error)
 }
 type SubscriptionResolver interface {
 	DeliveryUpdated(ctx context.Context, filter *DeliveryFilter) (<-chan *webhook.Delivery, error)
@@ -1964,6 +1992,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.PreviewDelivery(childComplexity, args["input"].(PreviewDeliveryInput)), true
+	case "Query.simulateRetries":
+		if e.ComplexityRoot.Query.SimulateRetries == nil {
+			break
+		}
+
+		args, err := ec.field_Query_simulateRetries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.SimulateRetries(childComplexity, args["downForSeconds"].(int), args["policy"].(*RetryPolicyInput), args["webhookId"].(*string)), true
 	case "Query.testRun":
 		if e.ComplexityRoot.Query.TestRun == nil {
 			break
@@ -2162,6 +2201,73 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RetryPolicy.MaxDelaySeconds(childComplexity), true
 
+	case "RetrySimulation.attempts":
+		if e.ComplexityRoot.RetrySimulation.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Attempts(childComplexity), true
+	case "RetrySimulation.delivered":
+		if e.ComplexityRoot.RetrySimulation.Delivered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Delivered(childComplexity), true
+	case "RetrySimulation.deliveredAfter":
+		if e.ComplexityRoot.RetrySimulation.DeliveredAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.DeliveredAfter(childComplexity), true
+	case "RetrySimulation.downForSeconds":
+		if e.ComplexityRoot.RetrySimulation.DownForSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.DownForSeconds(childComplexity), true
+	case "RetrySimulation.failuresAtLeast":
+		if e.ComplexityRoot.RetrySimulation.FailuresAtLeast == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.FailuresAtLeast(childComplexity), true
+	case "RetrySimulation.failuresAtMost":
+		if e.ComplexityRoot.RetrySimulation.FailuresAtMost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.FailuresAtMost(childComplexity), true
+	case "RetrySimulation.message":
+		if e.ComplexityRoot.RetrySimulation.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Message(childComplexity), true
+	case "RetrySimulation.policy":
+		if e.ComplexityRoot.RetrySimulation.Policy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Policy(childComplexity), true
+	case "RetrySimulation.suspendAfterSeconds":
+		if e.ComplexityRoot.RetrySimulation.SuspendAfterSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.SuspendAfterSeconds(childComplexity), true
+	case "RetrySimulation.suspended":
+		if e.ComplexityRoot.RetrySimulation.Suspended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Suspended(childComplexity), true
+	case "RetrySimulation.suspendedAfter":
+		if e.ComplexityRoot.RetrySimulation.SuspendedAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.SuspendedAfter(childComplexity), true
+
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
 			break
@@ -2194,6 +2300,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RotateWebhookSecretPayload.Webhook(childComplexity), true
 
+	case "SecondsRange.earliest":
+		if e.ComplexityRoot.SecondsRange.Earliest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondsRange.Earliest(childComplexity), true
+	case "SecondsRange.latest":
+		if e.ComplexityRoot.SecondsRange.Latest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondsRange.Latest(childComplexity), true
+
 	case "SignatureVerdict.message":
 		if e.ComplexityRoot.SignatureVerdict.Message == nil {
 			break
@@ -2206,6 +2325,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SignatureVerdict.Valid(childComplexity), true
+
+	case "SimulatedAttempt.at":
+		if e.ComplexityRoot.SimulatedAttempt.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.At(childComplexity), true
+	case "SimulatedAttempt.number":
+		if e.ComplexityRoot.SimulatedAttempt.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.Number(childComplexity), true
+	case "SimulatedAttempt.outcome":
+		if e.ComplexityRoot.SimulatedAttempt.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.Outcome(childComplexity), true
+	case "SimulatedAttempt.waitBeforeNext":
+		if e.ComplexityRoot.SimulatedAttempt.WaitBeforeNext == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.WaitBeforeNext(childComplexity), true
 
 	case "Subscription.deliveryUpdated":
 		if e.ComplexityRoot.Subscription.DeliveryUpdated == nil {
@@ -3394,6 +3538,19 @@ type Query {
     """A test run's id."""
     id: ID!
   ): TestRun @hasScope(scope: WEBHOOKS_READ)
+
+  """
+  What would become of one event if its receiver were down for a while, from the first attempt on: by the rules that
+  deliveries follow, worked out at once. Nothing is sent.
+  """
+  simulateRetries(
+    """For how long the receiver is down: every attempt fails until then, each that begins then or later succeeds. 0 to 31,536,000, a year."""
+    downForSeconds: Int!
+    """The retry policy to try. Members that are omitted are those of the webhook, or without one the defaults."""
+    policy: RetryPolicyInput
+    """A webhook's id or uid, to try its policy."""
+    webhookId: ID
+  ): RetrySimulation @hasScope(scope: WEBHOOKS_READ)
 }
 
 """Everything that can be changed. Mistakes a caller can mend come back as ` + "`" + `userErrors` + "`" + `, at most 50; then the object field is ` + "`" + `null` + "`" + ` and nothing was changed, unless the field says otherwise."""
@@ -5157,6 +5314,71 @@ type CancelDeliveryPayload {
   userErrors: [UserError!]!
 }
 
+# ---------------------------------------------------------------- rehearsals
+
+"""
+What would become of one event while its receiver is down. Attempts are taken to fail at once, and without ` + "`" + `Retry-After` + "`" + `.
+Times count from the first attempt.
+"""
+type RetrySimulation {
+  """The retry policy that was tried, with its defaults."""
+  policy: RetryPolicy!
+  """For how long the receiver is down."""
+  downForSeconds: Int!
+  """What becomes of the event, in words."""
+  message: String!
+  """The attempts that are made, or may be."""
+  attempts: [SimulatedAttempt!]!
+  """Whether the event is delivered in the end; ` + "`" + `null` + "`" + ` where that depends on the random part of the waits."""
+  delivered: Boolean
+  """When it is delivered, where it is; ` + "`" + `null` + "`" + ` where it never is."""
+  deliveredAfter: SecondsRange
+  """How many attempts are in vain, at least."""
+  failuresAtLeast: Int!
+  """How many attempts are in vain, at most."""
+  failuresAtMost: Int!
+  """
+  Whether the webhook is suspended by the failures of this event alone; ` + "`" + `null` + "`" + ` where that depends on the random part of the
+  waits. The delivery waits then until the webhook is activated. One that gets other events, too, is suspended as soon as
+  it has failed for ` + "`" + `suspendAfterSeconds` + "`" + `.
+  """
+  suspended: Boolean
+  """When the webhook is suspended, where it is; ` + "`" + `null` + "`" + ` where it never is."""
+  suspendedAfter: SecondsRange
+  """For how long every attempt at a webhook must have failed before it is suspended. The installation's setting."""
+  suspendAfterSeconds: Int!
+}
+
+"""An attempt that is made while the receiver is down, or once it is up again."""
+type SimulatedAttempt {
+  """1 for the first."""
+  number: Int!
+  """When it is made. Where the attempt before it may succeed, this one is made only if that fails."""
+  at: SecondsRange!
+  """How it ends."""
+  outcome: SimulatedOutcome!
+  """How long the next attempt waits where this one fails; ` + "`" + `null` + "`" + ` where there is none."""
+  waitBeforeNext: SecondsRange
+}
+
+"""How a simulated attempt ends."""
+enum SimulatedOutcome {
+  """The receiver is down."""
+  FAILS
+  """The receiver is up again."""
+  SUCCEEDS
+  """It depends on the random part of the waits whether the receiver is up again."""
+  DEPENDS
+}
+
+"""A time that a random part lengthens, in seconds."""
+type SecondsRange {
+  """With no random part."""
+  earliest: Float!
+  """With the largest."""
+  latest: Float!
+}
+
 # ---------------------------------------------------------------- help for receivers
 
 """
@@ -5771,6 +5993,34 @@ func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type RetryPolicy", field.Name)
 }
 
+func (ec *executionContext) childFields_RetrySimulation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "policy":
+		return ec.fieldContext_RetrySimulation_policy(ctx, field)
+	case "downForSeconds":
+		return ec.fieldContext_RetrySimulation_downForSeconds(ctx, field)
+	case "message":
+		return ec.fieldContext_RetrySimulation_message(ctx, field)
+	case "attempts":
+		return ec.fieldContext_RetrySimulation_attempts(ctx, field)
+	case "delivered":
+		return ec.fieldContext_RetrySimulation_delivered(ctx, field)
+	case "deliveredAfter":
+		return ec.fieldContext_RetrySimulation_deliveredAfter(ctx, field)
+	case "failuresAtLeast":
+		return ec.fieldContext_RetrySimulation_failuresAtLeast(ctx, field)
+	case "failuresAtMost":
+		return ec.fieldContext_RetrySimulation_failuresAtMost(ctx, field)
+	case "suspended":
+		return ec.fieldContext_RetrySimulation_suspended(ctx, field)
+	case "suspendedAfter":
+		return ec.fieldContext_RetrySimulation_suspendedAfter(ctx, field)
+	case "suspendAfterSeconds":
+		return ec.fieldContext_RetrySimulation_suspendAfterSeconds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetrySimulation", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -5793,6 +6043,16 @@ func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.C
 	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SecondsRange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "earliest":
+		return ec.fieldContext_SecondsRange_earliest(ctx, field)
+	case "latest":
+		return ec.fieldContext_SecondsRange_latest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SecondsRange", field.Name)
+}
+
 func (ec *executionContext) childFields_SignatureVerdict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "valid":
@@ -5801,6 +6061,20 @@ func (ec *executionContext) childFields_SignatureVerdict(ctx context.Context, fi
 		return ec.fieldContext_SignatureVerdict_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignatureVerdict", field.Name)
+}
+
+func (ec *executionContext) childFields_SimulatedAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_SimulatedAttempt_number(ctx, field)
+	case "at":
+		return ec.fieldContext_SimulatedAttempt_at(ctx, field)
+	case "outcome":
+		return ec.fieldContext_SimulatedAttempt_outcome(ctx, field)
+	case "waitBeforeNext":
+		return ec.fieldContext_SimulatedAttempt_waitBeforeNext(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SimulatedAttempt", field.Name)
 }
 
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6928,6 +7202,36 @@ func (ec *executionContext) field_Query_previewDelivery_args(ctx context.Context
 		return nil, err
 	}
 	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_simulateRetries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "downForSeconds",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["downForSeconds"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "policy",
+		func(ctx context.Context, v any) (*RetryPolicyInput, error) {
+			return ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["policy"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "webhookId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["webhookId"] = arg2
 	return args, nil
 }
 
@@ -13558,6 +13862,68 @@ func (ec *executionContext) fieldContext_Query_testRun(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_simulateRetries(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_simulateRetries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().SimulateRetries(ctx, fc.Args["downForSeconds"].(int), fc.Args["policy"].(*RetryPolicyInput), fc.Args["webhookId"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.RetrySimulation
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.RetrySimulation
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.RetrySimulation) graphql.Marshaler {
+			return ec.marshalORetrySimulation2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetrySimulation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_simulateRetries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetrySimulation(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_simulateRetries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query___type(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14120,6 +14486,295 @@ func (ec *executionContext) fieldContext_RetryPolicy_maxDelaySeconds(_ context.C
 	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _RetrySimulation_policy(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_policy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Policy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
+			return ec.marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_policy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryPolicy(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_downForSeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_downForSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DownForSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_downForSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_message(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_attempts(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_attempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.SimulatedAttempt) graphql.Marshaler {
+			return ec.marshalNSimulatedAttempt2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttemptᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_attempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SimulatedAttempt(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_delivered(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_delivered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivered, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_delivered(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_deliveredAfter(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_deliveredAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeliveredAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_deliveredAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_failuresAtLeast(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_failuresAtLeast(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailuresAtLeast, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_failuresAtLeast(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_failuresAtMost(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_failuresAtMost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailuresAtMost, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_failuresAtMost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_suspended(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_suspended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Suspended, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_suspended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_suspendedAfter(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_suspendedAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuspendedAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_suspendedAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_suspendAfterSeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_suspendAfterSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuspendAfterSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_suspendAfterSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _RevokeApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *RevokeAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14271,6 +14926,52 @@ func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_userErrors(_
 	return fc, nil
 }
 
+func (ec *executionContext) _SecondsRange_earliest(ctx context.Context, field graphql.CollectedField, obj *webhook.SecondsRange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecondsRange_earliest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Earliest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecondsRange_earliest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SecondsRange", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SecondsRange_latest(ctx context.Context, field graphql.CollectedField, obj *webhook.SecondsRange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecondsRange_latest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecondsRange_latest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SecondsRange", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
 func (ec *executionContext) _SignatureVerdict_valid(ctx context.Context, field graphql.CollectedField, obj *SignatureVerdict) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14315,6 +15016,116 @@ func (ec *executionContext) _SignatureVerdict_message(ctx context.Context, field
 }
 func (ec *executionContext) fieldContext_SignatureVerdict_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SignatureVerdict", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SimulatedAttempt_number(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SimulatedAttempt", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SimulatedAttempt_at(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalNSecondsRange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SimulatedAttempt",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SimulatedAttempt_outcome(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_outcome(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outcome, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.SimulatedOutcome) graphql.Marshaler {
+			return ec.marshalNSimulatedOutcome2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedOutcome(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_outcome(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SimulatedAttempt", field, false, false, errors.New("field of type SimulatedOutcome does not have child fields"))
+}
+
+func (ec *executionContext) _SimulatedAttempt_waitBeforeNext(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_waitBeforeNext(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitBeforeNext, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_waitBeforeNext(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SimulatedAttempt",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Subscription_deliveryUpdated(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -24147,6 +24958,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "simulateRetries":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_simulateRetries(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -24470,6 +25303,94 @@ func (ec *executionContext) _RetryPolicy(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var retrySimulationImplementors = []string{"RetrySimulation"}
+
+func (ec *executionContext) _RetrySimulation(ctx context.Context, sel ast.SelectionSet, obj *webhook.RetrySimulation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retrySimulationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetrySimulation")
+		case "policy":
+			out.Values[i] = ec._RetrySimulation_policy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "downForSeconds":
+			out.Values[i] = ec._RetrySimulation_downForSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._RetrySimulation_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "attempts":
+			out.Values[i] = ec._RetrySimulation_attempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delivered":
+			out.Values[i] = ec._RetrySimulation_delivered(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deliveredAfter":
+			out.Values[i] = ec._RetrySimulation_deliveredAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "failuresAtLeast":
+			out.Values[i] = ec._RetrySimulation_failuresAtLeast(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failuresAtMost":
+			out.Values[i] = ec._RetrySimulation_failuresAtMost(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "suspended":
+			out.Values[i] = ec._RetrySimulation_suspended(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suspendedAfter":
+			out.Values[i] = ec._RetrySimulation_suspendedAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suspendAfterSeconds":
+			out.Values[i] = ec._RetrySimulation_suspendAfterSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var revokeApiKeyPayloadImplementors = []string{"RevokeApiKeyPayload"}
 
 func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *RevokeAPIKeyPayload) graphql.Marshaler {
@@ -24561,6 +25482,49 @@ func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel
 	return out
 }
 
+var secondsRangeImplementors = []string{"SecondsRange"}
+
+func (ec *executionContext) _SecondsRange(ctx context.Context, sel ast.SelectionSet, obj *webhook.SecondsRange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, secondsRangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SecondsRange")
+		case "earliest":
+			out.Values[i] = ec._SecondsRange_earliest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "latest":
+			out.Values[i] = ec._SecondsRange_latest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var signatureVerdictImplementors = []string{"SignatureVerdict"}
 
 func (ec *executionContext) _SignatureVerdict(ctx context.Context, sel ast.SelectionSet, obj *SignatureVerdict) graphql.Marshaler {
@@ -24581,6 +25545,59 @@ func (ec *executionContext) _SignatureVerdict(ctx context.Context, sel ast.Selec
 		case "message":
 			out.Values[i] = ec._SignatureVerdict_message(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var simulatedAttemptImplementors = []string{"SimulatedAttempt"}
+
+func (ec *executionContext) _SimulatedAttempt(ctx context.Context, sel ast.SelectionSet, obj *webhook.SimulatedAttempt) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, simulatedAttemptImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SimulatedAttempt")
+		case "number":
+			out.Values[i] = ec._SimulatedAttempt_number(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._SimulatedAttempt_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outcome":
+			out.Values[i] = ec._SimulatedAttempt_outcome(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "waitBeforeNext":
+			out.Values[i] = ec._SimulatedAttempt_waitBeforeNext(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -27868,6 +28885,10 @@ func (ec *executionContext) unmarshalNRotateWebhookSecretInput2githubᚗcomᚋho
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNSecondsRange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx context.Context, sel ast.SelectionSet, v webhook.SecondsRange) graphql.Marshaler {
+	return ec._SecondsRange(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNSigningScheme2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (webhook.Signing, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := webhook.Signing(tmp)
@@ -27875,6 +28896,49 @@ func (ec *executionContext) unmarshalNSigningScheme2githubᚗcomᚋhookqlᚋhook
 }
 
 func (ec *executionContext) marshalNSigningScheme2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, sel ast.SelectionSet, v webhook.Signing) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNSimulatedAttempt2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttemptᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.SimulatedAttempt) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSimulatedAttempt2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttempt(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSimulatedAttempt2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttempt(ctx context.Context, sel ast.SelectionSet, v *webhook.SimulatedAttempt) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SimulatedAttempt(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSimulatedOutcome2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedOutcome(ctx context.Context, v any) (webhook.SimulatedOutcome, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.SimulatedOutcome(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSimulatedOutcome2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedOutcome(ctx context.Context, sel ast.SelectionSet, v webhook.SimulatedOutcome) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -29105,6 +30169,13 @@ func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookql�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalORetrySimulation2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetrySimulation(ctx context.Context, sel ast.SelectionSet, v *webhook.RetrySimulation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetrySimulation(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORevokeApiKeyPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRevokeAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *RevokeAPIKeyPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -29117,6 +30188,13 @@ func (ec *executionContext) marshalORotateWebhookSecretPayload2ᚖgithubᚗcom�
 		return graphql.Null
 	}
 	return ec._RotateWebhookSecretPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx context.Context, sel ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SecondsRange(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOSignatureVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSignatureVerdict(ctx context.Context, sel ast.SelectionSet, v *SignatureVerdict) graphql.Marshaler {
