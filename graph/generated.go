@@ -3242,6 +3242,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputRevokeApiKeyInput,
 		ec.unmarshalInputRotateWebhookSecretInput,
+		ec.unmarshalInputTestDeliveriesInput,
 		ec.unmarshalInputTestEndpointInput,
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
@@ -4707,24 +4708,40 @@ input TestEndpointInput {
   timeoutMs: Int = 15000
 }
 
-"""A payload for the tests of one event type."""
+"""What to send in a test: an event type with data of yours, or a recorded delivery."""
 input TestPayloadInput {
-  """The event type."""
-  eventName: String!
+  """The event type, whose example ` + "`" + `data` + "`" + ` replaces. Each once."""
+  eventName: String
   """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB. It must fit the event type's schema."""
-  data: JSON!
+  data: JSON
   """The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is ` + "`" + `NOT_FOUND` + "`" + ` and nothing is sent."""
   resourceId: String
+  """
+  A delivery, instead of all the others: its event is sent with the data it had, as a test of its own, under a new message
+  id, signed anew. It may have gone to any webhook. Needs the scope ` + "`" + `EVENTS_READ` + "`" + `; the run keeps what was sent, for whoever
+  may read test runs.
+  """
+  deliveryId: ID
+}
+
+"""Recorded deliveries to test with."""
+input TestDeliveriesInput {
+  """Which, such as ` + "`" + `{webhookId: "w", status: [FAILED], createdAfter: "2026-05-04T00:00:00Z"}` + "`" + `."""
+  filter: DeliveryFilter!
+  """Take at most this many, the newest. Without it, more than a run takes are refused with ` + "`" + `TOO_LONG` + "`" + `."""
+  first: Int
 }
 
 """A test to run."""
 input TestWebhookInput {
   """The webhook or endpoint."""
   target: TestTarget!
-  """Which of its event types to test, at most 50. All it subscribes to when omitted or empty."""
+  """Which of its event types to test, at most 50. When omitted or empty: all it subscribes to, or beside deliveries those that ` + "`" + `payloads` + "`" + ` name."""
   eventNames: [String!] = []
-  """Data to send instead of the examples."""
+  """Data to send instead of the examples, and recorded deliveries to test with."""
   payloads: [TestPayloadInput!] = []
+  """More recorded deliveries to test with, such as all that failed in an outage, the newest first. As for ` + "`" + `payloads.deliveryId` + "`" + `; one that both name is tested once."""
+  deliveries: TestDeliveriesInput
   """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
   activate: Boolean = false
   """
@@ -21282,6 +21299,43 @@ func (ec *executionContext) unmarshalInputRotateWebhookSecretInput(ctx context.C
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputTestDeliveriesInput(ctx context.Context, obj any) (TestDeliveriesInput, error) {
+	var it TestDeliveriesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"filter", "first"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalNDeliveryFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filter = data
+		case "first":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("first"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.First = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTestEndpointInput(ctx context.Context, obj any) (TestEndpointInput, error) {
 	var it TestEndpointInput
 	if obj == nil {
@@ -21382,7 +21436,7 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"eventName", "data", "resourceId"}
+	fieldsInOrder := [...]string{"eventName", "data", "resourceId", "deliveryId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -21391,18 +21445,18 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		switch k {
 		case "eventName":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.EventName = data
+			it.EventName = graphql.OmittableOf(data)
 		case "data":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
-			data, err := ec.unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Data = data
+			it.Data = graphql.OmittableOf(data)
 		case "resourceId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -21410,6 +21464,13 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 				return it, err
 			}
 			it.ResourceID = graphql.OmittableOf(data)
+		case "deliveryId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deliveryId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DeliveryID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -21476,7 +21537,7 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 		asMap["wait"] = true
 	}
 
-	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "activate", "wait", "idempotencyKey"}
+	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "deliveries", "activate", "wait", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -21504,6 +21565,13 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.Payloads = graphql.OmittableOf(data)
+		case "deliveries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deliveries"))
+			data, err := ec.unmarshalOTestDeliveriesInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestDeliveriesInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deliveries = graphql.OmittableOf(data)
 		case "activate":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("activate"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -28502,6 +28570,11 @@ func (ec *executionContext) marshalNDeliveryEdge2ᚖgithubᚗcomᚋhookqlᚋhook
 	return ec._DeliveryEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeliveryFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryFilter(ctx context.Context, v any) (*DeliveryFilter, error) {
+	res, err := ec.unmarshalInputDeliveryFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNDeliveryMethod2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx context.Context, v any) (webhook.Method, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := webhook.Method(tmp)
@@ -30290,6 +30363,14 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	_ = ctx
 	res := graphql.MarshalString(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOTestDeliveriesInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestDeliveriesInput(ctx context.Context, v any) (*TestDeliveriesInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputTestDeliveriesInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOTestEndpointInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestEndpointInput(ctx context.Context, v any) (*TestEndpointInput, error) {

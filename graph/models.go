@@ -660,6 +660,14 @@ type SignatureVerdict struct {
 type Subscription struct {
 }
 
+// Recorded deliveries to test with.
+type TestDeliveriesInput struct {
+	// Which, such as `{webhookId: "w", status: [FAILED], createdAfter: "2026-05-04T00:00:00Z"}`.
+	Filter *DeliveryFilter `json:"filter"`
+	// Take at most this many, the newest. Without it, more than a run takes are refused with `TOO_LONG`.
+	First graphql.Omittable[*int] `json:"first,omitempty"`
+}
+
 // An endpoint that is not registered.
 type TestEndpointInput struct {
 	// Where to send.
@@ -698,14 +706,18 @@ type TestExchange struct {
 	Timing *HTTPTiming `json:"timing,omitempty"`
 }
 
-// A payload for the tests of one event type.
+// What to send in a test: an event type with data of yours, or a recorded delivery.
 type TestPayloadInput struct {
-	// The event type.
-	EventName string `json:"eventName"`
+	// The event type, whose example `data` replaces. Each once.
+	EventName graphql.Omittable[*string] `json:"eventName,omitempty"`
 	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB. It must fit the event type's schema.
-	Data json.RawMessage `json:"data"`
+	Data graphql.Omittable[json.RawMessage] `json:"data,omitempty"`
 	// The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is `NOT_FOUND` and nothing is sent.
 	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// A delivery, instead of all the others: its event is sent with the data it had, as a test of its own, under a new message
+	// id, signed anew. It may have gone to any webhook. Needs the scope `EVENTS_READ`; the run keeps what was sent, for whoever
+	// may read test runs.
+	DeliveryID graphql.Omittable[*string] `json:"deliveryId,omitempty"`
 }
 
 // A page of test results.
@@ -770,10 +782,12 @@ type TestTarget struct {
 type TestWebhookInput struct {
 	// The webhook or endpoint.
 	Target *TestTarget `json:"target"`
-	// Which of its event types to test, at most 50. All it subscribes to when omitted or empty.
+	// Which of its event types to test, at most 50. When omitted or empty: all it subscribes to, or beside deliveries those that `payloads` name.
 	EventNames graphql.Omittable[[]string] `json:"eventNames,omitempty"`
-	// Data to send instead of the examples.
+	// Data to send instead of the examples, and recorded deliveries to test with.
 	Payloads graphql.Omittable[[]*TestPayloadInput] `json:"payloads,omitempty"`
+	// More recorded deliveries to test with, such as all that failed in an outage, the newest first. As for `payloads.deliveryId`; one that both name is tested once.
+	Deliveries graphql.Omittable[*TestDeliveriesInput] `json:"deliveries,omitempty"`
 	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
 	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRunProgress`, or ask for
