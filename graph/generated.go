@@ -40,8 +40,10 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Subscription() SubscriptionResolver
+	TestComparison() TestComparisonResolver
 	TestResult() TestResultResolver
 	TestRun() TestRunResolver
+	TestRunComparison() TestRunComparisonResolver
 	Webhook() WebhookResolver
 	Workspace() WorkspaceResolver
 }
@@ -314,6 +316,7 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
+		CompareTestRuns func(childComplexity int, base string, head string) int
 		Deliveries      func(childComplexity int, first *int, after *string, last *int, before *string, filter *DeliveryFilter) int
 		Delivery        func(childComplexity int, id string) int
 		Event           func(childComplexity int, id string) int
@@ -418,6 +421,16 @@ type ComplexityRoot struct {
 		TestRunProgress func(childComplexity int, testRunID string) int
 	}
 
+	TestComparison struct {
+		Base       func(childComplexity int) int
+		Change     func(childComplexity int) int
+		EventName  func(childComplexity int) int
+		Flaky      func(childComplexity int) int
+		Head       func(childComplexity int) int
+		Occurrence func(childComplexity int) int
+		Scenario   func(childComplexity int) int
+	}
+
 	TestExchange struct {
 		DurationMs func(childComplexity int) int
 		Number     func(childComplexity int) int
@@ -471,6 +484,21 @@ type ComplexityRoot struct {
 		TestsTotal     func(childComplexity int) int
 		URL            func(childComplexity int) int
 		Webhook        func(childComplexity int) int
+	}
+
+	TestRunComparison struct {
+		Added     func(childComplexity int) int
+		Base      func(childComplexity int) int
+		Broke     func(childComplexity int) int
+		Changed   func(childComplexity int) int
+		Flaky     func(childComplexity int) int
+		Head      func(childComplexity int) int
+		Mended    func(childComplexity int) int
+		Message   func(childComplexity int) int
+		Removed   func(childComplexity int) int
+		Success   func(childComplexity int) int
+		Tests     func(childComplexity int, changes []webhook.TestChange) int
+		Unchanged func(childComplexity int) int
 	}
 
 	TestRunConnection struct {
@@ -698,12 +726,16 @@ type QueryResolver interface {
 	PreviewDelivery(ctx context.Context, input PreviewDeliveryInput) (*DeliveryPreview, error)
 	VerifySignature(ctx context.Context, input VerifySignatureInput) (*SignatureVerdict, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
+	CompareTestRuns(ctx context.Context, base string, head string) (*webhook.TestRunComparison, error)
 	SimulateRetries(ctx context.Context, downForSeconds int, policy *RetryPolicyInput, webhookID *string) (*webhook.RetrySimulation, error)
 }
 type SubscriptionResolver interface {
 	DeliveryUpdated(ctx context.Context, filter *DeliveryFilter) (<-chan *webhook.Delivery, error)
 	EventPublished(ctx context.Context, filter *EventFilter) (<-chan *webhook.Event, error)
 	TestRunProgress(ctx context.Context, testRunID string) (<-chan *webhook.TestRunProgress, error)
+}
+type TestComparisonResolver interface {
+	Scenario(ctx context.Context, obj *webhook.TestComparison) (*TestScenario, error)
 }
 type TestResultResolver interface {
 	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
@@ -722,6 +754,9 @@ type TestRunResolver interface {
 	Webhook(ctx context.Context, obj *webhook.TestRun) (*webhook.Webhook, error)
 
 	Tests(ctx context.Context, obj *webhook.TestRun, first *int, after *string, verdicts []webhook.Verdict) (*TestResultConnection, error)
+}
+type TestRunComparisonResolver interface {
+	Tests(ctx context.Context, obj *webhook.TestRunComparison, changes []webhook.TestChange) ([]*webhook.TestComparison, error)
 }
 type WebhookResolver interface {
 	EventTypes(ctx context.Context, obj *webhook.Webhook) ([]*webhook.EventType, error)
@@ -1892,6 +1927,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PublishEventsPayload.UserErrors(childComplexity), true
 
+	case "Query.compareTestRuns":
+		if e.ComplexityRoot.Query.CompareTestRuns == nil {
+			break
+		}
+
+		args, err := ec.field_Query_compareTestRuns_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CompareTestRuns(childComplexity, args["base"].(string), args["head"].(string)), true
 	case "Query.deliveries":
 		if e.ComplexityRoot.Query.Deliveries == nil {
 			break
@@ -2385,6 +2431,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.TestRunProgress(childComplexity, args["testRunId"].(string)), true
 
+	case "TestComparison.base":
+		if e.ComplexityRoot.TestComparison.Base == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Base(childComplexity), true
+	case "TestComparison.change":
+		if e.ComplexityRoot.TestComparison.Change == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Change(childComplexity), true
+	case "TestComparison.eventName":
+		if e.ComplexityRoot.TestComparison.EventName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.EventName(childComplexity), true
+	case "TestComparison.flaky":
+		if e.ComplexityRoot.TestComparison.Flaky == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Flaky(childComplexity), true
+	case "TestComparison.head":
+		if e.ComplexityRoot.TestComparison.Head == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Head(childComplexity), true
+	case "TestComparison.occurrence":
+		if e.ComplexityRoot.TestComparison.Occurrence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Occurrence(childComplexity), true
+	case "TestComparison.scenario":
+		if e.ComplexityRoot.TestComparison.Scenario == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Scenario(childComplexity), true
+
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
 			break
@@ -2634,6 +2723,84 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestRun.Webhook(childComplexity), true
+
+	case "TestRunComparison.added":
+		if e.ComplexityRoot.TestRunComparison.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Added(childComplexity), true
+	case "TestRunComparison.base":
+		if e.ComplexityRoot.TestRunComparison.Base == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Base(childComplexity), true
+	case "TestRunComparison.broke":
+		if e.ComplexityRoot.TestRunComparison.Broke == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Broke(childComplexity), true
+	case "TestRunComparison.changed":
+		if e.ComplexityRoot.TestRunComparison.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Changed(childComplexity), true
+	case "TestRunComparison.flaky":
+		if e.ComplexityRoot.TestRunComparison.Flaky == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Flaky(childComplexity), true
+	case "TestRunComparison.head":
+		if e.ComplexityRoot.TestRunComparison.Head == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Head(childComplexity), true
+	case "TestRunComparison.mended":
+		if e.ComplexityRoot.TestRunComparison.Mended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Mended(childComplexity), true
+	case "TestRunComparison.message":
+		if e.ComplexityRoot.TestRunComparison.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Message(childComplexity), true
+	case "TestRunComparison.removed":
+		if e.ComplexityRoot.TestRunComparison.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Removed(childComplexity), true
+	case "TestRunComparison.success":
+		if e.ComplexityRoot.TestRunComparison.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Success(childComplexity), true
+	case "TestRunComparison.tests":
+		if e.ComplexityRoot.TestRunComparison.Tests == nil {
+			break
+		}
+
+		args, err := ec.field_TestRunComparison_tests_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Tests(childComplexity, args["changes"].([]webhook.TestChange)), true
+	case "TestRunComparison.unchanged":
+		if e.ComplexityRoot.TestRunComparison.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Unchanged(childComplexity), true
 
 	case "TestRunConnection.edges":
 		if e.ComplexityRoot.TestRunConnection.Edges == nil {
@@ -3539,6 +3706,17 @@ type Query {
     """A test run's id."""
     id: ID!
   ): TestRun @hasScope(scope: WEBHOOKS_READ)
+
+  """
+  What changed between two test runs: what broke, what was mended, and which tests are flaky. Both must have come to their
+  end (` + "`" + `FINISHED` + "`" + `); they may be of different webhooks and endpoints.
+  """
+  compareTestRuns(
+    """The id of the run to compare with, such as the last one before a change."""
+    base: ID!
+    """The id of the run that is looked at."""
+    head: ID!
+  ): TestRunComparison @hasScope(scope: WEBHOOKS_READ)
 
   """
   What would become of one event if its receiver were down for a while, from the first attempt on: by the rules that
@@ -4947,6 +5125,77 @@ type TestRunEdge {
   node: TestRun!
 }
 
+"""
+What changed between two test runs. A test is that of one event type under one scenario; where a run has several of these,
+such as of recorded deliveries, the first is compared with the first, the second with the second.
+"""
+type TestRunComparison {
+  """The run that was compared with."""
+  base: TestRun!
+  """The run that was looked at."""
+  head: TestRun!
+  """Whether nothing broke: what a pipeline goes by. It says nothing of tests that failed before and still do, or are new; for these look at ` + "`" + `head.success` + "`" + `."""
+  success: Boolean!
+  """What changed, in one sentence."""
+  message: String!
+  """Tests that broke."""
+  broke: Int!
+  """Tests that were mended."""
+  mended: Int!
+  """Tests with another verdict that neither broke nor were mended."""
+  changed: Int!
+  """Tests with the same verdict."""
+  unchanged: Int!
+  """Tests that only ` + "`" + `head` + "`" + ` has."""
+  added: Int!
+  """Tests that only ` + "`" + `base` + "`" + ` has."""
+  removed: Int!
+  """Tests that are flaky, whatever changed."""
+  flaky: Int!
+  """The tests, in the order of ` + "`" + `head` + "`" + `, then those that only ` + "`" + `base` + "`" + ` has."""
+  tests(
+    """Keep only those that changed so. All but ` + "`" + `UNCHANGED` + "`" + ` that are not flaky when omitted."""
+    changes: [TestChange!]
+  ): [TestComparison!]!
+}
+
+"""One test in two runs."""
+type TestComparison {
+  """The event type's name."""
+  eventName: String!
+  """What the endpoint was put through."""
+  scenario: TestScenario!
+  """Which of several of this event type and scenario; 1 for the first."""
+  occurrence: Int!
+  """What changed."""
+  change: TestChange!
+  """
+  Whether its success changed at least twice, to and fro, in the runs before: the last ten that finished of the webhook and
+  URL of ` + "`" + `head` + "`" + `, up to the later of the two, and ` + "`" + `base` + "`" + `. Skipped tests do not count.
+  """
+  flaky: Boolean!
+  """Its result in ` + "`" + `base` + "`" + `; ` + "`" + `null` + "`" + ` where that has none."""
+  base: TestResult
+  """Its result in ` + "`" + `head` + "`" + `; ` + "`" + `null` + "`" + ` where that has none."""
+  head: TestResult
+}
+
+"""What became of a test from one run to another. New values may be added."""
+enum TestChange {
+  """It succeeded (` + "`" + `PASS` + "`" + ` or ` + "`" + `WARN` + "`" + `) and fails (` + "`" + `FAIL` + "`" + `)."""
+  BROKE
+  """It failed and succeeds."""
+  MENDED
+  """Its verdict is another, such as ` + "`" + `WARN` + "`" + ` after ` + "`" + `PASS` + "`" + `, or ` + "`" + `FAIL` + "`" + ` after ` + "`" + `SKIP` + "`" + `."""
+  CHANGED
+  """Its verdict is the same."""
+  UNCHANGED
+  """Only ` + "`" + `head` + "`" + ` has it."""
+  ADDED
+  """Only ` + "`" + `base` + "`" + ` has it."""
+  REMOVED
+}
+
 """A step of a test run."""
 type TestRunProgress {
   """The run as it is by now."""
@@ -6094,6 +6343,26 @@ func (ec *executionContext) childFields_SimulatedAttempt(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type SimulatedAttempt", field.Name)
 }
 
+func (ec *executionContext) childFields_TestComparison(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventName":
+		return ec.fieldContext_TestComparison_eventName(ctx, field)
+	case "scenario":
+		return ec.fieldContext_TestComparison_scenario(ctx, field)
+	case "occurrence":
+		return ec.fieldContext_TestComparison_occurrence(ctx, field)
+	case "change":
+		return ec.fieldContext_TestComparison_change(ctx, field)
+	case "flaky":
+		return ec.fieldContext_TestComparison_flaky(ctx, field)
+	case "base":
+		return ec.fieldContext_TestComparison_base(ctx, field)
+	case "head":
+		return ec.fieldContext_TestComparison_head(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestComparison", field.Name)
+}
+
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -6202,6 +6471,36 @@ func (ec *executionContext) childFields_TestRun(ctx context.Context, field graph
 		return ec.fieldContext_TestRun_tests(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestRun", field.Name)
+}
+
+func (ec *executionContext) childFields_TestRunComparison(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "base":
+		return ec.fieldContext_TestRunComparison_base(ctx, field)
+	case "head":
+		return ec.fieldContext_TestRunComparison_head(ctx, field)
+	case "success":
+		return ec.fieldContext_TestRunComparison_success(ctx, field)
+	case "message":
+		return ec.fieldContext_TestRunComparison_message(ctx, field)
+	case "broke":
+		return ec.fieldContext_TestRunComparison_broke(ctx, field)
+	case "mended":
+		return ec.fieldContext_TestRunComparison_mended(ctx, field)
+	case "changed":
+		return ec.fieldContext_TestRunComparison_changed(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_TestRunComparison_unchanged(ctx, field)
+	case "added":
+		return ec.fieldContext_TestRunComparison_added(ctx, field)
+	case "removed":
+		return ec.fieldContext_TestRunComparison_removed(ctx, field)
+	case "flaky":
+		return ec.fieldContext_TestRunComparison_flaky(ctx, field)
+	case "tests":
+		return ec.fieldContext_TestRunComparison_tests(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestRunComparison", field.Name)
 }
 
 func (ec *executionContext) childFields_TestRunConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -7024,6 +7323,28 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_compareTestRuns_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "base",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["base"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "head",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["head"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_deliveries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7477,6 +7798,20 @@ func (ec *executionContext) field_Subscription_testRunProgress_args(ctx context.
 		return nil, err
 	}
 	args["testRunId"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_TestRunComparison_tests_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "changes",
+		func(ctx context.Context, v any) ([]webhook.TestChange, error) {
+			return ec.unmarshalOTestChange2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChangeᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["changes"] = arg0
 	return args, nil
 }
 
@@ -13879,6 +14214,68 @@ func (ec *executionContext) fieldContext_Query_testRun(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_compareTestRuns(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_compareTestRuns(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().CompareTestRuns(ctx, fc.Args["base"].(string), fc.Args["head"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.TestRunComparison
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.TestRunComparison
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRunComparison) graphql.Marshaler {
+			return ec.marshalOTestRunComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunComparison(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_compareTestRuns(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRunComparison(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_compareTestRuns_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_simulateRetries(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15331,6 +15728,194 @@ func (ec *executionContext) fieldContext_Subscription_testRunProgress(ctx contex
 	return fc, nil
 }
 
+func (ec *executionContext) _TestComparison_eventName(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_eventName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_eventName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_scenario(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_scenario(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TestComparison().Scenario(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *TestScenario) graphql.Marshaler {
+			return ec.marshalNTestScenario2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestScenario(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_scenario(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestComparison",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestScenario(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestComparison_occurrence(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_occurrence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Occurrence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_occurrence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_change(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_change(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.TestChange) graphql.Marshaler {
+			return ec.marshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_change(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type TestChange does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_flaky(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_flaky(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Flaky, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_flaky(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_base(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_base(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Base, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_base(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestResult(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestComparison_head(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_head(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Head, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestResult(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16410,6 +16995,321 @@ func (ec *executionContext) fieldContext_TestRun_tests(ctx context.Context, fiel
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_TestRun_tests_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunComparison_base(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_base(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Base, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_base(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunComparison_head(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_head(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Head, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunComparison_success(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_message(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_broke(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_broke(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Broke(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_broke(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_mended(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_mended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mended(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_mended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_changed(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_unchanged(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_unchanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unchanged(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_unchanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_added(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Added(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_added(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_removed(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_removed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Removed(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_removed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_flaky(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_flaky(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Flaky(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_flaky(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_tests(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_tests(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.TestRunComparison().Tests(ctx, obj, fc.Args["changes"].([]webhook.TestChange))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.TestComparison) graphql.Marshaler {
+			return ec.marshalNTestComparison2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparisonᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_tests(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunComparison",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestComparison(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_TestRunComparison_tests_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -25026,6 +25926,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "compareTestRuns":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_compareTestRuns(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "simulateRetries":
 			field := field
 
@@ -25711,6 +26633,107 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var testComparisonImplementors = []string{"TestComparison"}
+
+func (ec *executionContext) _TestComparison(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestComparison) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testComparisonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestComparison")
+		case "eventName":
+			out.Values[i] = ec._TestComparison_eventName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "scenario":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestComparison_scenario(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "occurrence":
+			out.Values[i] = ec._TestComparison_occurrence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "change":
+			out.Values[i] = ec._TestComparison_change(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "flaky":
+			out.Values[i] = ec._TestComparison_flaky(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "base":
+			out.Values[i] = ec._TestComparison_base(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "head":
+			out.Values[i] = ec._TestComparison_head(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
 }
 
 var testExchangeImplementors = []string{"TestExchange"}
@@ -26425,6 +27448,132 @@ func (ec *executionContext) _TestRun(ctx context.Context, sel ast.SelectionSet, 
 					}
 				}()
 				res = ec._TestRun_tests(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var testRunComparisonImplementors = []string{"TestRunComparison"}
+
+func (ec *executionContext) _TestRunComparison(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestRunComparison) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testRunComparisonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestRunComparison")
+		case "base":
+			out.Values[i] = ec._TestRunComparison_base(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "head":
+			out.Values[i] = ec._TestRunComparison_head(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "success":
+			out.Values[i] = ec._TestRunComparison_success(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "message":
+			out.Values[i] = ec._TestRunComparison_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "broke":
+			out.Values[i] = ec._TestRunComparison_broke(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mended":
+			out.Values[i] = ec._TestRunComparison_mended(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changed":
+			out.Values[i] = ec._TestRunComparison_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unchanged":
+			out.Values[i] = ec._TestRunComparison_unchanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "added":
+			out.Values[i] = ec._TestRunComparison_added(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "removed":
+			out.Values[i] = ec._TestRunComparison_removed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "flaky":
+			out.Values[i] = ec._TestRunComparison_flaky(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tests":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestRunComparison_tests(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -29077,6 +30226,49 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	return ret
 }
 
+func (ec *executionContext) unmarshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx context.Context, v any) (webhook.TestChange, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.TestChange(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx context.Context, sel ast.SelectionSet, v webhook.TestChange) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNTestComparison2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparisonᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.TestComparison) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTestComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparison(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTestComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparison(ctx context.Context, sel ast.SelectionSet, v *webhook.TestComparison) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TestComparison(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNTestExchange2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestExchangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestExchange) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -30365,6 +31557,42 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	return res
 }
 
+func (ec *executionContext) unmarshalOTestChange2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChangeᚄ(ctx context.Context, v any) ([]webhook.TestChange, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]webhook.TestChange, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTestChange2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.TestChange) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOTestDeliveriesInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestDeliveriesInput(ctx context.Context, v any) (*TestDeliveriesInput, error) {
 	if v == nil {
 		return nil, nil
@@ -30410,6 +31638,13 @@ func (ec *executionContext) marshalOTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋ
 		return graphql.Null
 	}
 	return ec._TestRun(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOTestRunComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunComparison(ctx context.Context, sel ast.SelectionSet, v *webhook.TestRunComparison) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TestRunComparison(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOTestRunConnection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestRunConnection(ctx context.Context, sel ast.SelectionSet, v *TestRunConnection) graphql.Marshaler {
