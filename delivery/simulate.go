@@ -128,7 +128,11 @@ func (s *simulation) say() string {
 		ends = append(ends, fmt.Sprint("delivered ", s.delivered))
 	}
 	if s.exhausted {
-		ends = append(ends, fmt.Sprintf("not delivered, for all of %s are in vain: `retryDeliveries` sends it again", attempts(s.Policy.MaxAttempts, s.Policy.MaxAttempts)))
+		all := fmt.Sprintf("all %d attempts are", s.Policy.MaxAttempts)
+		if s.Policy.MaxAttempts == 1 {
+			all = "the only attempt is"
+		}
+		ends = append(ends, "not delivered, for "+all+" in vain: `retryDeliveries` sends it again")
 	}
 	if s.waits {
 		ends = append(ends, "kept until the suspended webhook is activated")

@@ -182,12 +182,12 @@ func TestSimulationsInWords(t *testing.T) {
 		{webhook.DefaultRetryPolicy(), 0, "The event is delivered at once, with 0 attempts in vain."},
 		{webhook.DefaultRetryPolicy(), time.Second, "The event is delivered after 5 s to 6 s, with 1 attempt in vain."},
 		{webhook.DefaultRetryPolicy(), 6 * time.Hour, "The event is delivered after 7 h 35 min to 9 h 6 min, with 7 attempts in vain."},
-		{webhook.DefaultRetryPolicy(), 4 * day, "The event is not delivered, for all of 11 attempts are in vain: `retryDeliveries` sends it again."},
-		{webhook.DefaultRetryPolicy(), 6 * day, "The event is not delivered, for all of 11 attempts are in vain: `retryDeliveries` sends it again. " +
+		{webhook.DefaultRetryPolicy(), 4 * day, "The event is not delivered, for all 11 attempts are in vain: `retryDeliveries` sends it again."},
+		{webhook.DefaultRetryPolicy(), 6 * day, "The event is not delivered, for all 11 attempts are in vain: `retryDeliveries` sends it again. " +
 			"Where other events are sent to the webhook, too, it is suspended after 5 d."},
 		{daily, 30 * day, "The event is kept until the suspended webhook is activated. The webhook is suspended after 5 d to 6 d 5 h."},
 		{hourly, 130 * time.Minute, "It depends on the random part of the waits: the event is delivered after 2 h 10 min to 2 h 24 min, " +
-			"or not delivered, for all of 3 attempts are in vain: `retryDeliveries` sends it again."},
+			"or not delivered, for all 3 attempts are in vain: `retryDeliveries` sends it again."},
 	} {
 		if got := (&Engine{}).SimulateRetries(c.policy, c.down).Message; got != c.want {
 			t.Errorf("%+v, %s:\n%s\n%s", c.policy, c.down, got, c.want)

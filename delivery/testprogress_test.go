@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hookql/hookql/internal/webhook"
+	"github.com/hookql/hookql/webhooktest"
 )
 
 // keptRun is a run of two tests as a store keeps it.
@@ -156,6 +157,13 @@ func TestFollowTestRunSlowly(t *testing.T) {
 		k.results[0].Verdict, k.results[1].StartedAt, k.results[1].Verdict = webhook.VerdictPass, &now, webhook.VerdictPass
 	})
 	checkSteps(t, steps, "test_a RUNNING", "test_a SUCCEEDED", "test_b SUCCEEDED")
+	for healthy := false; !healthy; time.Sleep(time.Millisecond) { // it listens again
+		h.mu.Lock()
+		for f := range h.feeds[topic{"ws_1", TestRunChanged}] {
+			healthy = f.err == nil
+		}
+		h.mu.Unlock()
+	}
 	k.change(func(k *keptRun) { k.run.Status = webhook.TestRunFinished })
 	h.mu.Lock()
 	h.fail(func(topic) bool { return true })
@@ -198,4 +206,20 @@ func TestFollowTestRunEnds(t *testing.T) {
 	if h.Interest() != 0 || slices.ContainsFunc(stopped, func(ended func() error) bool { return ended() != nil }) {
 		t.Errorf("%d feeds are kept, or an error is told", h.Interest())
 	}
+}
+
+// TestRunsAreTold tells of a run when something of it is kept, and not when it
+// only lives.
+func TestRunsAreTold(t *testing.T) {
+	t.Parallel()
+	e := devEngine()
+	feed := e.Hub.Subscribe("ws_1", TestRunChanged)
+	defer feed.End()
+	got, _ := test(t, e, postWebhook(receive(t, &webhooktest.Receiver{})), payloads("a"))
+	check(t, feed, got.ID)
+
+	r := newTestRun(Plan{Webhook: postWebhook("http://127.0.0.1/"), Payloads: payloads("a")})
+	e.tellRun(r)
+	e.Hub.Publish("ws_1", TestRunChanged, "run_after")
+	check(t, feed, "run_after")
 }
