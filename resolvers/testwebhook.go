@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// maxTests is how many tests one run holds.
-	maxTests = 50
+	// maxTypes is how many event types one run tests, and maxTests how many tests
+	// it holds.
+	maxTypes = 50
+	maxTests = 200
 	// testReserve is what of a request's time is left to keep a run and answer.
 	testReserve = 10 * time.Second
 )
@@ -47,6 +49,9 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 		return nil, err
 	}
 	plan := delivery.Plan{Webhook: w, Payloads: payloads, Idempotency: key}
+	if err := r.choose(ctx, &plan, input); err != nil {
+		return nil, err
+	}
 	if or(input.Activate, false) {
 		plan.Succeeded = func(ctx context.Context) error { return r.activate(ctx, w) }
 	}
@@ -301,7 +306,7 @@ func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*we
 		return nil, err
 	}
 	types := keep(all, func(t *webhook.EventType) bool { return w.Subscribes(t.Name) })
-	if len(names) > 0 && len(names) <= maxTests {
+	if len(names) > 0 && len(names) <= maxTypes {
 		types, err = named(w, names, all)
 	}
 	switch {
@@ -310,9 +315,9 @@ func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*we
 	case len(types) == 0:
 		return nil, webhook.NewError(webhook.UnknownEventType,
 			"No event type of the catalogue fits what this webhook subscribes to, so there is nothing to test.", "eventNames")
-	case max(len(types), len(names)) > maxTests:
+	case max(len(types), len(names)) > maxTypes:
 		return nil, webhook.NewError(webhook.TooLong,
-			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTests, max(len(types), len(names))), "eventNames")
+			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTypes, max(len(types), len(names))), "eventNames")
 	}
 	return types, nil
 }
