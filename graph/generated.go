@@ -3259,12 +3259,13 @@ Top-level errors carry ` + "`" + `extensions.code` + "`" + `: ` + "`" + `BAD_REQ
 ` + "`" + `CHANGES_MISSED` + "`" + ` or ` + "`" + `INTERNAL_SERVER_ERROR` + "`" + `.
 
 **Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 64 KiB, 1,000 tokens,
-60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and
-60 seconds a run; 10 seconds a request, 75 where it waits for a test run, and no limit for a subscription; of runs that
-nobody waits for, each process has at most 20 under way at a time, 5 of them of one workspace. An operation costs at most
-10,000: a field costs 1, a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + `
-(25 where none is given), any other list by 10. An operation over a limit is refused whole with
-` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before anything is run. An answer, or one result of a subscription, holds at most 16 MiB of bodies, events' data, schemas and examples.
+60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 200 tests
+and 60 seconds a run, outside of development mode 10 runs a minute in a workspace; 10 seconds a request, 75 where it
+waits for a test run, and no limit for a subscription; of runs that nobody waits for, each process has at most 20
+under way at a time, 5 of them of one workspace. An operation costs at most 10,000: a field costs 1, a request's or
+response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is given), any other
+list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before anything is run. An
+answer, or one result of a subscription, holds at most 16 MiB of bodies, events' data, schemas and examples.
 
 **Growth.** What is here stays. Fields, arguments and enum values are added; treat an unknown enum value as you would a
 missing one.

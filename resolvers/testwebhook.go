@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/payload"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -269,16 +270,25 @@ func (r *Resolver) misfit(ctx context.Context, t *webhook.EventType, data json.R
 
 // fits says whether data fits the schema of its event type, where there is one.
 func (r *Resolver) fits(ctx context.Context, t *webhook.EventType, data json.RawMessage) error {
+	schema, err := r.schemaOf(ctx, t)
+	if err != nil || schema == nil {
+		return err
+	}
+	return schema.Check(data)
+}
+
+// schemaOf is the schema of an event type; nil where it has none.
+func (r *Resolver) schemaOf(ctx context.Context, t *webhook.EventType) (*payload.Schema, error) {
 	text, err := loadersOf(ctx).schema(ctx, t.ID)
 	if err != nil || text == nil {
-		return err
+		return nil, err
 	}
 	schema, err := r.Schemas.Compile(text)
 	if err != nil {
 		// It was compiled before it was kept, so this is no mistake of the caller.
-		return fmt.Errorf("compile the schema of %s: %v", t.Name, err)
+		return nil, fmt.Errorf("compile the schema of %s: %v", t.Name, err)
 	}
-	return schema.Check(data)
+	return schema, nil
 }
 
 // checkData says whether the data can be sent to the webhook at all, and
