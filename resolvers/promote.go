@@ -93,8 +93,8 @@ func splitPayloads(inputs []*graph.TestPayloadInput) (own []ownPayload, named []
 
 // namedDeliveries finds the named deliveries, in the order named.
 func (r *Resolver) namedDeliveries(ctx context.Context, workspaceID string, named []namedDelivery) ([]*webhook.Delivery, error) {
-	if len(named) > maxTests {
-		return nil, tooManyTests(len(named), "payloads")
+	if len(named) > maxTypes {
+		return nil, tooManyEvents(len(named), "payloads")
 	}
 	var ids []string
 	for _, n := range named {
@@ -131,10 +131,10 @@ func (r *Resolver) filteredDeliveries(ctx context.Context, workspaceID string, i
 		return nil, err
 	}
 	first := input.First.Value()
-	if first != nil && (*first < 1 || *first > maxTests) {
-		return nil, webhook.Errors{webhook.NewError(webhook.Invalid, fmt.Sprintf("`first` must be 1 to %d, as many as one run tests.", maxTests), "first")}
+	if first != nil && (*first < 1 || *first > maxTypes) {
+		return nil, webhook.Errors{webhook.NewError(webhook.Invalid, fmt.Sprintf("`first` must be 1 to %d, as many as one run takes.", maxTypes), "first")}
 	}
-	limit := maxTests
+	limit := maxTypes
 	if first != nil {
 		limit = *first
 	}
@@ -146,15 +146,15 @@ func (r *Resolver) filteredDeliveries(ctx context.Context, workspaceID string, i
 		return nil, webhook.Errors{webhook.NewError(webhook.NotFound, "No delivery matches, so there is nothing to test.", "filter")}
 	case slice.HasNext && first == nil:
 		return nil, webhook.Errors{webhook.NewError(webhook.TooLong, fmt.Sprintf(
-			"More than %d deliveries match, and one run tests no more. Keep fewer, or add `first: %d` for the newest.", maxTests, maxTests), "filter")}
+			"More than %d deliveries match, and one run takes no more. Keep fewer, or add `first: %d` for the newest.", maxTypes, maxTypes), "filter")}
 	}
 	return slice.Items, nil
 }
 
 // recordedPayloads are what deliveries delivered.
 func (r *Resolver) recordedPayloads(ctx context.Context, w *webhook.Webhook, named []namedDelivery, deliveries []*webhook.Delivery) ([]recordedPayload, error) {
-	if len(deliveries) > maxTests {
-		return nil, tooManyTests(len(deliveries), "deliveries")
+	if len(deliveries) > maxTypes {
+		return nil, tooManyEvents(len(deliveries), "deliveries")
 	}
 	ids := make([]string, len(deliveries))
 	for i, d := range deliveries {
@@ -194,8 +194,8 @@ func recordedPayloadOf(w *webhook.Webhook, deliveryID string, e *webhook.Event) 
 	return p, nil
 }
 
-func tooManyTests(n int, path ...string) *webhook.Error {
-	return webhook.NewError(webhook.TooLong, fmt.Sprintf("One run has at most %d tests, this would have %d. Name fewer.", maxTests, n), path...)
+func tooManyEvents(n int, path ...string) *webhook.Error {
+	return webhook.NewError(webhook.TooLong, fmt.Sprintf("One run tests at most %d event types and deliveries together, this would be %d. Name fewer.", maxTypes, n), path...)
 }
 
 // typesBeside are the event types to test beside recorded deliveries: those that
@@ -203,8 +203,8 @@ func tooManyTests(n int, path ...string) *webhook.Error {
 func typesBeside(ctx context.Context, w *webhook.Webhook, names []string, own []ownPayload, recorded []recordedPayload) ([]*webhook.EventType, error) {
 	if len(recorded) == 0 || len(names) > 0 {
 		types, err := testedTypes(ctx, w, names)
-		if err == nil && len(types)+len(recorded) > maxTests {
-			err = tooManyTests(len(types)+len(recorded), "deliveries")
+		if err == nil && len(types)+len(recorded) > maxTypes {
+			err = tooManyEvents(len(types)+len(recorded), "deliveries")
 		}
 		return types, err
 	}
@@ -215,8 +215,8 @@ func typesBeside(ctx context.Context, w *webhook.Webhook, names []string, own []
 	types := keep(all, func(t *webhook.EventType) bool {
 		return w.Subscribes(t.Name) && slices.ContainsFunc(own, func(p ownPayload) bool { return p.eventName == t.Name })
 	})
-	if len(types)+len(recorded) > maxTests {
-		return nil, tooManyTests(len(types)+len(recorded), "payloads")
+	if len(types)+len(recorded) > maxTypes {
+		return nil, tooManyEvents(len(types)+len(recorded), "payloads")
 	}
 	return types, nil
 }
