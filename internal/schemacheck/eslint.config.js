@@ -73,6 +73,7 @@ export default [
               'SecondsRange',
               'SignatureVerdict', // is found out for one answer
               'SimulatedAttempt',
+              'TestCheck',
               'TestComparison', // has two results, each with its id
               'TestExchange',
               'TestRunComparison', // has two runs, each with its id
