@@ -433,18 +433,23 @@ func (s *session) test() {
 		}
 	}
 	<-s.slow
-	// How this fails depends on the machine's name servers. It is done in another
-	// workspace, for one begins no more than ten runs a minute.
-	s.key = operatorKey
-	s.must("workspace", `mutation { createWorkspace(input: {name: "Other", uid: "other"}) { userErrors { message } } }`, nil)
-	s.must("test", testDocument, object{"input": object{"target": s.endpoint("http://canary.invalid/?token="+urlToken, 1000), "payloads": payloads}}, "HookQL-Workspace: other")
-	s.key = s.issued
+	s.later()
+	// How this fails depends on the machine's name servers.
+	s.must("test", testDocument, object{"input": object{"target": s.endpoint("http://canary.invalid/?token="+urlToken, 1000), "payloads": payloads}})
 	s.refused("test", testDocument, object{"input": object{"target": s.endpoint("http://10.0.0.1/?token="+urlToken, patient)}})
 	s.must("history", `{ webhook(id: "w") { testRuns(first: 3) { nodes { url tests(first: 1) { nodes { message exchanges { request { url body curl headers { name value } } response { body headers { name value } } } } } } } } }`, nil)
 }
 
 // patient is how long a receiver may take on a busy machine, in milliseconds.
 const patient = 30_000
+
+// later lets an hour pass for the test runs, of which only so many may begin
+// within a minute.
+func (s *session) later() {
+	if _, err := s.open().Exec("UPDATE test_runs SET started_at = started_at - interval '1 hour'"); err != nil {
+		s.t.Fatal(err)
+	}
+}
 
 // endpoint is one that is not registered; only what is slow is given up soon.
 func (s *session) endpoint(target string, timeoutMs int) object {
@@ -585,6 +590,7 @@ func (s *session) sendWrongly() {
 
 // fail has the database refuse what is written to it: its errors hold whole rows.
 func (s *session) fail() {
+	s.later()
 	own := s.open()
 	for _, statement := range []string{
 		"ALTER TABLE webhooks ADD CHECK (name <> 'broken')",

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -24,6 +25,7 @@ type line struct {
 	payload  Payload
 	happened time.Time        // when the events of the test did, so that one sent twice is the same
 	witness  *webhook.Webhook // nil: there is none
+	sent     *atomic.Int64    // requests of the whole run
 	links    kept             // those of the shots that use one again
 }
 
@@ -57,6 +59,9 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 
 // shoot makes the request of a shot.
 func (l *line) shoot(s *probe.Shot, now time.Time) (*request, error) {
+	if l.sent.Add(1) > maxRequests {
+		return nil, webhook.NewError(webhook.Invalid, fmt.Sprintf("a test run sends at most %d requests; test fewer event types or scenarios at once", maxRequests))
+	}
 	m := &Message{ID: s.ID, EventName: l.payload.EventName, Timestamp: l.happened.Add(-s.Happened), Data: l.payload.Data}
 	if s.EventName != "" {
 		m.EventName = s.EventName

@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,4 +69,23 @@ func TestConformanceOfACorrectReceiver(t *testing.T) {
 		t.Errorf("got %+v", run)
 	}
 	t.Logf("%d tests, %d requests, %s", len(results), sent, time.Since(began))
+}
+
+// A run sends no more than so many requests, whatever is asked of it.
+func TestRequestsOfARunAreLimited(t *testing.T) {
+	t.Parallel()
+	var got atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { got.Add(1) }))
+	t.Cleanup(server.Close)
+	many := make([]Payload, maxRequests+10)
+	for i := range many {
+		many[i] = Payload{EventName: "a", Data: json.RawMessage(`{}`)}
+	}
+	run, results := test(t, devEngine(), postWebhook(server.URL), many)
+	if got.Load() != maxRequests || run.TestsFailed != 10 {
+		t.Errorf("%d requests arrived, want %d; got %+v", got.Load(), maxRequests, run)
+	}
+	if last := results[len(results)-1]; last.Verdict == webhook.VerdictFail && !strings.HasPrefix(last.Message, "Stopped before an answer came: a test run sends at most 1000 requests;") {
+		t.Errorf("got %q", last.Message)
+	}
 }

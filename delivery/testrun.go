@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -50,6 +51,10 @@ func (r Repeated) Error() string { return "the test run " + string(r) + " was th
 const (
 	defaultTestTimeout = 60 * time.Second
 	testsAtOnce        = 8
+	// maxRequests is how many requests a run sends to its receiver, so that none
+	// can be made an attack: a run of all scenarios needs 120, and what schemas add
+	// is limited as well.
+	maxRequests = 1000
 	// keepPeriod gathers what happened in a run, so that a run of fast
 	// receivers is written at its beginning and its end alone, and one of slow
 	// receivers ten times a second at most.
@@ -138,6 +143,7 @@ type testRun struct {
 	tests     []webhook.Test
 	succeeded error // what Plan.Succeeded said
 
+	sent    atomic.Int64 // requests to the receiver
 	cancel  context.CancelCauseFunc
 	leave   func()
 	changed []int     // tests that were sent or done since they were kept
@@ -309,7 +315,7 @@ func controlOf(valid *webhook.Test) probe.Control {
 // test runs one test and fills in its result.
 func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test, control probe.Control) {
 	part := r.parts[i]
-	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness}
+	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness, sent: &r.sent}
 	defer l.links.close()
 	result := part.scenario.Run(ctx, &probe.Trial{
 		Webhook:   r.plan.Webhook,
@@ -400,6 +406,7 @@ func (e *Engine) keep(ctx context.Context, r *testRun) error {
 	case canceled:
 		r.cancel(errCanceled)
 	}
+	e.tellRun(r)
 	r.changed = nil
 	return nil
 }

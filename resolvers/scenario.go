@@ -5,14 +5,19 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/delivery/probe"
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/payload"
 	"github.com/hookql/hookql/internal/webhook"
 )
+
+// maxVariants is how many events of one run are made from schemas.
+const maxVariants = 500
 
 // TestScenarios lists what a test can put an endpoint through.
 func (r queryResolver) TestScenarios(_ context.Context, suite *webhook.TestSuite) ([]*graph.TestScenario, error) {
@@ -43,7 +48,7 @@ func (r *Resolver) choose(ctx context.Context, p *delivery.Plan, input graph.Tes
 		return webhook.NewError(webhook.TooLong,
 			fmt.Sprintf("One run has at most %d tests, this would have %d. Name fewer event types or scenarios.", maxTests, n), "eventNames")
 	}
-	return nil
+	return r.vary(ctx, p)
 }
 
 // scenarios are those that an input chooses, `valid` first.
@@ -83,6 +88,59 @@ func (r *Resolver) witness(ctx context.Context, w *webhook.Webhook, input *graph
 		Headers: input.Headers,
 	})
 	return asked, below(r.check(catalogue, asked, &webhook.Webhook{}, errs), "witness")
+}
+
+// variantsOf are the kinds of data that the scenarios about schemas send.
+var variantsOf = map[string]payload.VariantKind{
+	"minimal":          payload.VariantMinimal,
+	"maximal":          payload.VariantMaximal,
+	"optional-missing": payload.VariantMissing,
+	"nulls":            payload.VariantNull,
+	"long-strings":     payload.VariantLongStrings,
+	"unicode":          payload.VariantUnicode,
+	"large-numbers":    payload.VariantNumbers,
+}
+
+// vary makes the data of those scenarios of a plan that are about the schemas of
+// event types.
+func (r *Resolver) vary(ctx context.Context, p *delivery.Plan) error {
+	varied := keep(p.Scenarios, func(s *probe.Scenario) bool { return strings.HasPrefix(s.Name, webhook.SchemaScenario) })
+	made := 0
+	for i := range p.Payloads {
+		n, err := r.varyPayload(ctx, &p.Payloads[i], varied)
+		if err != nil {
+			return err
+		}
+		if made += n; made > maxVariants {
+			return webhook.NewError(webhook.TooLong,
+				fmt.Sprintf("One run sends at most %d events that are made from schemas, this would send more. Name fewer event types, or not all of the scenarios `schema.*`.", maxVariants), "eventNames")
+		}
+	}
+	return nil
+}
+
+// varyPayload makes a payload's data for each of some scenarios, where its type
+// has a schema, and says how many.
+func (r *Resolver) varyPayload(ctx context.Context, p *delivery.Payload, scenarios []*probe.Scenario) (made int, err error) {
+	if len(scenarios) == 0 {
+		return 0, nil
+	}
+	t, err := findEventType(ctx, func(t *webhook.EventType) bool { return t.Name == p.EventName })
+	if err != nil || t == nil {
+		return 0, err
+	}
+	schema, err := r.schemaOf(ctx, t)
+	if err != nil || schema == nil {
+		return 0, err
+	}
+	p.Variants = make(map[string][]probe.Variant)
+	for _, s := range scenarios {
+		for _, v := range schema.Variants(variantsOf[strings.TrimPrefix(s.Name, webhook.SchemaScenario)], p.Data) {
+			p.Variants[s.Name] = append(p.Variants[s.Name], probe.Variant(v))
+			made++
+		}
+	}
+	return made, nil
 }
 
 // orNull is a text, null where it is empty.
