@@ -54,7 +54,11 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 		links = &l.links
 	}
 	x, message := l.engine.try(ctx, l.webhook, links, func(at time.Time) (*request, error) { return l.shoot(s, at) })
-	return probe.Answer{Exchange: x, Sentence: message, Secret: l.hideSecrets(x.Response)}
+	a := probe.Answer{Exchange: x, Sentence: message, Secret: l.hideSecrets(x.Response)}
+	if x.Response != nil {
+		a.RetryAfter = retryAfter(x.Response, time.Now())
+	}
+	return a
 }
 
 // shoot makes the request of a shot.

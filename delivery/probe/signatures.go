@@ -55,7 +55,7 @@ var signatures = []*Scenario{
 	forged(Scenario{
 		Name:        "signature.empty",
 		Description: "An event whose `webhook-signature` is empty.",
-		Expectation: "A 4xx status.",
+		Expectation: "A 4xx status. A list without a signature proves nothing.",
 		Fault:       "the receiver takes an event whose signature is empty",
 		Mend:        "Take a request only if one of the signatures that it lists fits; an empty list has none.",
 	}, Shot{Bend: setHeader(signatureHeader, "")}),

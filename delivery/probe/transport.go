@@ -77,7 +77,9 @@ var transport = []*Scenario{
 			}
 			a = t.send(ctx, Shot{ID: t.another(), Reuse: true})
 			if t.took(&a, ordinal(1)) {
-				t.advise(webhook.TestCheck{Name: "connection used again", Success: a.Timing.ConnectionReused}, &a, t.fault("The second event needed a connection of its own"))
+				// After a pause because of a 429 it is the sender who has closed it.
+				reused := slices.ContainsFunc(t.exchanges, func(x webhook.Exchange) bool { return x.Timing.ConnectionReused })
+				t.advise(webhook.TestCheck{Name: "connection used again", Success: reused}, &a, t.fault("The second event needed a connection of its own"))
 			}
 		},
 	},

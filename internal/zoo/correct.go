@@ -20,7 +20,7 @@ func correct() []*Animal {
 		{Name: "correct, 202", What: "answers 202, and does its work 300 ms later", is: workLater},
 		{Name: "correct, 204", What: "answers 204", is: answers(http.StatusNoContent)},
 		{Name: "correct, 409", What: "answers 409 to an event that it is at work on", is: refuseBusy},
-		{Name: "correct, 429", What: "takes 20 requests a second, and answers 429 with `Retry-After` to more", is: func(r *Receiver) { r.around = limitRate }},
+		{Name: "correct, 429", What: "takes 20 requests a second, and answers 429 with `Retry-After` to more", is: func(r *Receiver) { r.around = limitRate("1") }},
 		{Name: "correct, TLS", What: "speaks TLS", listens: shows("", "", "", "", func(*shown) {}).listens},
 		{Name: "correct, Ed25519", What: "verifies with a public key", is: verifyEd25519, receives: func(w *webhook.Webhook) { w.Signing = webhook.SigningEd25519 }},
 		{Name: "correct, STANDARD", What: "reads the format of Standard Webhooks", receives: func(w *webhook.Webhook) { w.PayloadFormat = webhook.FormatStandard }},
@@ -74,26 +74,31 @@ func refuseBusy(r *Receiver) {
 	}
 }
 
-// limitRate takes so many requests in each second.
-func limitRate(next http.Handler) http.Handler {
-	var mu sync.Mutex
-	var second int64
-	var count int
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		if now := time.Now().Unix(); now != second {
-			second, count = now, 0
-		}
-		count++
-		tooMany := count > 20
-		mu.Unlock()
-		if tooMany {
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusTooManyRequests)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// limitRate takes 20 requests in each second, and tells others when to come
+// again.
+func limitRate(retryAfter string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		var mu sync.Mutex
+		var second int64
+		var count int
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			if now := time.Now().Unix(); now != second {
+				second, count = now, 0
+			}
+			count++
+			tooMany := count > 20
+			mu.Unlock()
+			if tooMany {
+				if retryAfter != "" {
+					w.Header().Set("Retry-After", retryAfter)
+				}
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
 // verifyEd25519 verifies with the webhook's public key, which the official

@@ -35,18 +35,11 @@ const (
 
 // Open lets the animal listen, until Close.
 func (a *Animal) Open() *Den {
-	d := &Den{Webhook: &webhook.Webhook{
-		ID:            "wh_zoo",
-		WorkspaceID:   "ws_zoo",
-		Method:        webhook.MethodPost,
-		PayloadFormat: webhook.FormatEnvelope,
-		Signing:       webhook.SigningStandard,
-		TimeoutMs:     10000,
-	}}
+	d := &Den{Webhook: newWebhook()}
 	if a.receives != nil {
 		a.receives(d.Webhook)
+		d.Webhook.Secret = d.Webhook.Signing.NewSecret()
 	}
-	d.Webhook.Secret = d.Webhook.Signing.NewSecret()
 	r := newReceiver(d.Webhook)
 	if a.is != nil {
 		a.is(r)
@@ -64,9 +57,26 @@ func (a *Animal) Open() *Den {
 	}
 	d.Webhook.URL = d.url(hookPath)
 	if !a.Unwitnessed {
-		d.Witness = &webhook.Webhook{URL: d.url(witnessPath), Method: webhook.MethodGet, PayloadFormat: webhook.FormatData, Signing: webhook.SigningNone}
+		d.Witness = newWitness(d.url(witnessPath))
 	}
 	return d
+}
+
+// newWebhook leads to a receiver as most are.
+func newWebhook() *webhook.Webhook {
+	return &webhook.Webhook{
+		ID:            "wh_zoo",
+		WorkspaceID:   "ws_zoo",
+		Method:        webhook.MethodPost,
+		PayloadFormat: webhook.FormatEnvelope,
+		Signing:       webhook.SigningStandard,
+		Secret:        webhook.NewSecret(),
+		TimeoutMs:     10000,
+	}
+}
+
+func newWitness(url string) *webhook.Webhook {
+	return &webhook.Webhook{URL: url, Method: webhook.MethodGet, PayloadFormat: webhook.FormatData, Signing: webhook.SigningNone}
 }
 
 // Close ends it.

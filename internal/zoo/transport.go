@@ -54,6 +54,7 @@ func transport() []*Animal {
 			_, _ = w.Write(bytes.Repeat([]byte("thank you "), 2<<10))
 		})),
 		around("few workers", "answers 503 to what comes while 20 requests are under way", "http.burst", fail, fewWorkers),
+		around("limits without a word", "takes 20 requests a second, and answers 429 to more without `Retry-After`", "http.burst", warn, limitRate("")),
 	}
 }
 
@@ -89,21 +90,25 @@ func doze(next http.Handler) http.Handler {
 	})
 }
 
-// fewWorkers is slower the more there is to do, so that requests which come
-// close to each other are under way at the same time.
+// fewWorkers takes its time over events, the more the more there are, so that
+// those which come close to each other are under way at the same time.
 func fewWorkers(next http.Handler) http.Handler {
 	var busy atomic.Int64
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := busy.Add(1)
 		defer busy.Add(-1)
-		switch n := busy.Add(1); {
-		case n > 20:
+		if n > 20 {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
-		case n > 8: // more than tests run at the same time
-			time.Sleep(500 * time.Millisecond)
-		default:
-			time.Sleep(50 * time.Millisecond)
 		}
-		next.ServeHTTP(w, r)
+		status := behind(next, r)
+		switch {
+		case status != http.StatusOK:
+		case n > 8: // more than tests run at the same time
+			time.Sleep(3 * time.Second)
+		case n > 1:
+			time.Sleep(700 * time.Millisecond)
+		}
+		w.WriteHeader(status)
 	})
 }
