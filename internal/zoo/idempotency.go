@@ -19,7 +19,7 @@ func idempotency() []*Animal {
 					return r.status
 				}
 				r.mu.Unlock()
-				time.Sleep(100 * time.Millisecond) // its work
+				time.Sleep(300 * time.Millisecond) // its work
 				r.mu.Lock()
 				r.taken[key] = true
 				r.effects[id]++

@@ -63,16 +63,25 @@ var reports = sync.OnceValue(func() map[*Animal]report {
 	return all
 })
 
-// timed are the scenarios that a machine with too much to do can spoil.
-var timed = []string{"http.fast", "http.slow-answer", "http.burst"}
+// spoilt says whether a wrong verdict may come of a machine with too much to do:
+// a receiver was slow that is not, or requests did not come at the same time that
+// should have, so that a fault did not show.
+func spoilt(a *Animal, t *webhook.Test) bool {
+	switch t.Scenario {
+	case "http.fast", "http.slow-answer":
+		return complaint(a, t) != ""
+	case "http.burst", "duplicate.parallel":
+		return complaint(a, t) != "" && t.Verdict == webhook.VerdictPass
+	}
+	return false
+}
 
-// lookAgain repeats what was spoilt, while nothing else is under way.
+// lookAgain repeats what was spoilt, a few times, while nothing else is under way.
 func (r *report) lookAgain(a *Animal) {
 	for i := range r.tests {
-		t := &r.tests[i]
-		if slices.Contains(timed, t.Scenario) && complaint(a, t) != "" {
-			again := look(a, []*probe.Scenario{probe.Find(webhook.ScenarioValid), probe.Find(t.Scenario)})
-			*t = again.tests[1]
+		for try := 0; try < 5 && spoilt(a, &r.tests[i]); try++ {
+			again := look(a, []*probe.Scenario{probe.Find(webhook.ScenarioValid), probe.Find(r.tests[i].Scenario)})
+			r.tests[i] = again.tests[1]
 		}
 	}
 }
@@ -85,7 +94,10 @@ func look(a *Animal, scenarios []*probe.Scenario) report {
 }
 
 func lookInto(d *Den, scenarios []*probe.Scenario) (r report) {
-	e := &delivery.Engine{Client: delivery.Client{Policy: delivery.Policy{Loopback: true}, RootCAs: d.RootCAs, Lookup: d.Lookup}}
+	e := &delivery.Engine{
+		Client:      delivery.Client{Policy: delivery.Policy{Loopback: true}, RootCAs: d.RootCAs, Lookup: d.Lookup},
+		TestTimeout: 5 * time.Minute, // the machine may have much else to do
+	}
 	began := time.Now()
 	_, tests, err := e.Test(context.Background(), delivery.Plan{
 		Webhook:   d.Webhook,
