@@ -150,6 +150,7 @@ func newPool(url string, timeout time.Duration, settings map[string]string) (*sq
 		config.Runtime = make(map[string]string)
 	}
 	maps.Copy(config.Runtime, settings)
+	config.BinaryParameters = true // bytes go as they are; see binaryArray
 	config.Runtime["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
