@@ -15,10 +15,10 @@ type binaryArray []byte
 // BinaryValue is what lib/pq sends where BinaryParameters are on.
 func (a binaryArray) BinaryValue() ([]byte, error) { return a, nil }
 
-// newArray makes an array. Encode appends an element to b, and returns nil for
-// null.
-func newArray[T any](element oid.Oid, list []T, encode func(b []byte, v T) []byte) binaryArray {
-	b := make([]byte, 0, 20+24*len(list))
+// newArray makes an array of elements that take about so many bytes together.
+// Encode appends one to b, and returns nil for null.
+func newArray[T any](element oid.Oid, list []T, size int, encode func(b []byte, v T) []byte) binaryArray {
+	b := make([]byte, 0, 20+4*len(list)+size)
 	for _, n := range []int{
 		1, // dimensions
 		1, // there may be nulls
@@ -29,25 +29,31 @@ func newArray[T any](element oid.Oid, list []T, encode func(b []byte, v T) []byt
 		b = binary.BigEndian.AppendUint32(b, uint32(n))
 	}
 	for _, v := range list {
-		size := len(b)
-		b = append(b, 0xff, 0xff, 0xff, 0xff) // of null
+		at := len(b)
+		b = append(b, 0xff, 0xff, 0xff, 0xff) // the length of null
 		if longer := encode(b, v); longer != nil {
 			b = longer
-			binary.BigEndian.PutUint32(b[size:], uint32(len(b)-size-4))
+			binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 		}
 	}
 	return b
 }
 
-func textArray(list []string) binaryArray { return newArray(oid.T_text, list, appendText) }
+func textArray(list []string) binaryArray { return newTextArray(oid.T_text, list) }
 
-func jsonArray(list []string) binaryArray { return newArray(oid.T_json, list, appendText) }
+func jsonArray(list []string) binaryArray { return newTextArray(oid.T_json, list) }
 
-func appendText(b []byte, s string) []byte { return append(b, s...) }
+func newTextArray(element oid.Oid, list []string) binaryArray {
+	size := 0
+	for _, s := range list {
+		size += len(s)
+	}
+	return newArray(element, list, size, func(b []byte, s string) []byte { return append(b, s...) })
+}
 
 // nullableTextArray has a null for nil.
 func nullableTextArray(list []*string) binaryArray {
-	return newArray(oid.T_text, list, func(b []byte, s *string) []byte {
+	return newArray(oid.T_text, list, 0, func(b []byte, s *string) []byte {
 		if s == nil {
 			return nil
 		}
@@ -57,7 +63,7 @@ func nullableTextArray(list []*string) binaryArray {
 
 // byteaArray has a null for nil.
 func byteaArray(list [][]byte) binaryArray {
-	return newArray(oid.T_bytea, list, func(b, v []byte) []byte {
+	return newArray(oid.T_bytea, list, 0, func(b, v []byte) []byte {
 		if v == nil {
 			return nil
 		}
@@ -66,11 +72,11 @@ func byteaArray(list [][]byte) binaryArray {
 }
 
 func bigintArray(list []int64) binaryArray {
-	return newArray(oid.T_int8, list, func(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) })
+	return newArray(oid.T_int8, list, 8*len(list), func(b []byte, n int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(n)) })
 }
 
 func booleanArray(list []bool) binaryArray {
-	return newArray(oid.T_bool, list, func(b []byte, v bool) []byte {
+	return newArray(oid.T_bool, list, len(list), func(b []byte, v bool) []byte {
 		if v {
 			return append(b, 1)
 		}
@@ -81,7 +87,7 @@ func booleanArray(list []bool) binaryArray {
 // timeArray counts microseconds from where PostgreSQL does.
 func timeArray(list []time.Time) binaryArray {
 	epoch := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
-	return newArray(oid.T_timestamptz, list, func(b []byte, t time.Time) []byte {
+	return newArray(oid.T_timestamptz, list, 8*len(list), func(b []byte, t time.Time) []byte {
 		return binary.BigEndian.AppendUint64(b, uint64(t.UnixMicro()-epoch))
 	})
 }
