@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -38,6 +39,10 @@ func robustness() []*Animal {
 		checks("small buffer", "answers 500 to a body of more than 100 KiB", "body.large", failed, func(e *event) bool { return e.size > 100<<10 }),
 		misreads("needs a type", "answers 500 to an object without an event type", "body.empty-object", func(content []byte) bool { return string(content) == "{}" }),
 		misreads("trusts JSON", "answers 500 to what it cannot parse", "body.not-json", func(content []byte) bool { return !json.Valid(content) }),
+		misreads("trusts what begins well", "answers 500 to JSON that is cut off", "body.not-json", func(content []byte) bool {
+			return bytes.HasPrefix(content, []byte("{")) && !json.Valid(content)
+		}),
+		misreads("trusts letters", "answers 500 to what is no UTF-8", "body.not-json", func(content []byte) bool { return !utf8.Valid(content) }),
 		{Name: "crashes", What: "dies of what it cannot parse, without an answer", Scenario: "body.not-json", Verdict: webhook.VerdictFail, is: func(r *Receiver) {
 			read := r.read
 			r.read = func(content []byte) (*event, error) {
@@ -74,8 +79,10 @@ func robustness() []*Animal {
 			total, err := e.order.Total.Int64()
 			return err != nil || total != int64(int32(total))
 		}),
-		tells("shows its stack", "writes a stack trace into its refusals", webhook.VerdictWarn, func(*Receiver) string { return "panic: refused\n\n" + string(debug.Stack()) }),
-		tells("shows its secret", "writes what it verified with into its refusals", webhook.VerdictFail, func(r *Receiver) string { return fmt.Sprintf("wanted a signature by %s", string(r.webhook.Secret)) }),
+		tells("shows its stack", "writes a stack trace where it refuses a signature", webhook.VerdictWarn, http.StatusUnauthorized, stack),
+		tells("shows its parser", "writes a stack trace where it cannot read a body", webhook.VerdictWarn, http.StatusBadRequest, stack),
+		tells("shows its secret", "writes what it verified with where it refuses a signature", webhook.VerdictFail, http.StatusUnauthorized,
+			func(r *Receiver) string { return fmt.Sprintf("wanted a signature by %s", string(r.webhook.Secret)) }),
 	}
 }
 
@@ -101,13 +108,15 @@ func misreads(name, what, scenario string, bad func(content []byte) bool) *Anima
 	}}
 }
 
-// tells is an animal whose refusals say too much.
-func tells(name, what string, verdict webhook.Verdict, text func(*Receiver) string) *Animal {
+func stack(*Receiver) string { return "panic: refused\n\n" + string(debug.Stack()) }
+
+// tells is an animal whose refusals by a status say too much.
+func tells(name, what string, verdict webhook.Verdict, by int, text func(*Receiver) string) *Animal {
 	return &Animal{Name: name, What: what, Scenario: "error.leak", Verdict: verdict, is: func(r *Receiver) {
 		answer := r.answer
 		r.answer = func(w http.ResponseWriter, status int, why error) {
 			answer(w, status, nil)
-			if why != nil {
+			if status == by {
 				_, _ = io.WriteString(w, text(r)) // who is gone needs no answer
 			}
 		}

@@ -62,6 +62,14 @@ func signatures() []*Animal {
 				return library.Verify(content, header)
 			}),
 		verifies("compares beginnings", "compares only as much of a signature as came", "signature.malformed", compareBeginnings),
+		verifies("needs no version", "takes a signature without its version for one of v1", "signature.malformed",
+			func(library *standardwebhooks.Webhook, header http.Header, content []byte) error {
+				signature := header.Get(signatureHeader)
+				if signature != "" && !strings.Contains(signature, ",") {
+					signature = "v1," + signature
+				}
+				return library.Verify(content, with(header, signatureHeader, signature))
+			}),
 		around("fails on base64", "answers 500 to a signature that it cannot decode", "signature.malformed", webhook.VerdictFail, failOnBase64),
 		verifies("knows v1 alone", "gives up at the first signature that is not of v1", "signature.unknown-version-first",
 			func(library *standardwebhooks.Webhook, header http.Header, content []byte) error {

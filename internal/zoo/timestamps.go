@@ -54,22 +54,30 @@ func timestamps() []*Animal {
 		verifies("future", "refuses requests that are old and never asks whether one is ahead of its time", "timestamp.future", within(tolerance, ever)),
 		timeless(),
 		verifies("impatient", "allows three minutes between the sender's clock and its own", "timestamp.tolerance", within(3*time.Minute, 3*time.Minute)),
-		{Name: "no number", What: "leaves the time alone where it cannot read the timestamp", Scenario: "timestamp.malformed", Verdict: webhook.VerdictFail, is: func(r *Receiver) {
-			right := r.verify
-			r.verify = func(header http.Header, content []byte) error {
-				stamp := header.Get(timestampHeader)
-				if _, err := strconv.ParseInt(stamp, 10, 64); err == nil {
-					return right(header, content)
-				}
-				key, _ := r.webhook.Secret.Key() // which the receiver was made with
-				mac := hmac.New(sha256.New, key)
-				mac.Write([]byte(header.Get("webhook-id") + "." + stamp + "."))
-				mac.Write(content)
-				if !strings.Contains(header.Get(signatureHeader), base64.StdEncoding.EncodeToString(mac.Sum(nil))) {
-					return errors.New("another signature")
-				}
-				return nil
-			}
-		}},
+		verifies("impatient ahead", "allows five minutes behind its own clock and three ahead of it", "timestamp.tolerance", within(tolerance, 3*time.Minute)),
+		unread("no number", "leaves the time alone where the timestamp is no number", func(stamp string) bool { return stamp != "" }),
+		unread("no time", "leaves the time alone where the timestamp is empty", func(stamp string) bool { return stamp == "" }),
 	}
+}
+
+// unread is an animal that leaves the time alone for some of the timestamps that
+// it cannot read.
+func unread(name, what string, lets func(stamp string) bool) *Animal {
+	return &Animal{Name: name, What: what, Scenario: "timestamp.malformed", Verdict: webhook.VerdictFail, is: func(r *Receiver) {
+		right := r.verify
+		r.verify = func(header http.Header, content []byte) error {
+			stamp := header.Get(timestampHeader)
+			if _, err := strconv.ParseInt(stamp, 10, 64); err == nil || !lets(stamp) {
+				return right(header, content)
+			}
+			key, _ := r.webhook.Secret.Key() // which the receiver was made with
+			mac := hmac.New(sha256.New, key)
+			mac.Write([]byte(header.Get("webhook-id") + "." + stamp + "."))
+			mac.Write(content)
+			if !strings.Contains(header.Get(signatureHeader), base64.StdEncoding.EncodeToString(mac.Sum(nil))) {
+				return errors.New("another signature")
+			}
+			return nil
+		}
+	}}
 }
