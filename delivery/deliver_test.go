@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -568,6 +569,64 @@ func TestAHangingWebhookStandsInNobodysWay(t *testing.T) {
 	r.eventually(500, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, good.ID)
 	if n := r.count(`SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, hanging.ID); n != 0 {
 		t.Errorf("%d were answered", n)
+	}
+}
+
+// A workspace whose webhooks all hang, more than there are senders, leaves some
+// to others, who do not notice.
+func TestAHangingWorkspaceStandsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	hanging := make(map[string]bool)
+	for range 200 {
+		hanging["/"+r.webhook(func(w *webhook.Webhook) { w.TimeoutMs = 30_000 }).ID] = true
+	}
+	theirs := r.workspaceID
+	ours, err := r.db.EnsureWorkspace(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.workspaceID = ours
+	arrived, quit := make(chan time.Time, 1), make(chan struct{})
+	t.Cleanup(func() { close(quit) })
+	r.receiver.answers(func(_ http.ResponseWriter, req *http.Request) {
+		if hanging[req.URL.Path] {
+			<-quit
+			return
+		}
+		arrived <- time.Now()
+	})
+	r.webhook(nil)
+	usual := func() time.Duration {
+		var all []time.Duration
+		for range 50 {
+			began := time.Now()
+			r.publish(1)
+			select {
+			case at := <-arrived:
+				all = append(all, at.Sub(began))
+			case <-time.After(10 * time.Second):
+				t.Fatalf("nothing arrived; %+v", r.Load())
+			}
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	alone := usual()
+	r.workspaceID = theirs
+	r.publish(2 * mostAtOnce)
+	for deadline := time.Now().Add(waitTime); r.Load().Sending < maxSending/2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("they hang, but %+v", r.Load())
+		}
+	}
+	r.workspaceID = ours
+	beside := usual()
+	if beside > 2*alone+20*time.Millisecond {
+		t.Errorf("events took %s to arrive beside them, %s alone", beside, alone)
+	}
+	if l := r.Load(); l.Sending > maxSending/2+1 || l.InHand > maxInHand+1 {
+		t.Errorf("they have %+v", l)
 	}
 }
 

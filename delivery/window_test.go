@@ -91,6 +91,43 @@ func TestMostAtOnce(t *testing.T) {
 	}
 }
 
+// No workspace has more senders than it leaves to the others, who find one
+// whatever it does.
+func TestWorkspacesLeaveSenders(t *testing.T) {
+	t.Parallel()
+	var w window
+	hang := func(workspaceID string) (all []*item) {
+		for n := range 200 {
+			for m := range mostAtOnce {
+				w.push([]*item{inHand(workspaceID, fmt.Sprint(workspaceID, n), m)}, false)
+			}
+		}
+		return takeAll(t, &w, time.Time{}, never)
+	}
+	first := hang("a")
+	if len(first) != maxSending/2 {
+		t.Fatalf("one workspace has %d senders", len(first))
+	}
+	if n := len(hang("b")); n != maxSending/4 {
+		t.Errorf("another one beside it has %d", n)
+	}
+	w.push([]*item{inHand("c", "c1", 0)}, false)
+	if !w.hire(func() {}) || w.take(time.Time{}, never).WebhookID != "c1" {
+		t.Fatal("a third workspace finds no sender")
+	}
+	// As those of the first end, the second gets some of them.
+	taken := map[string]int{}
+	for _, i := range first {
+		w.sent(i, &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered}})
+		if i := w.take(time.Time{}, never); i != nil { // by the same sender
+			taken[i.Event.WorkspaceID]++
+		}
+	}
+	if taken["a"] != 170 || taken["b"] != 43 {
+		t.Errorf("of %d that ended, taken %v", len(first), taken)
+	}
+}
+
 // A lane that has to pause gives its turn to others and comes again.
 func TestPause(t *testing.T) {
 	t.Parallel()
@@ -121,18 +158,39 @@ func TestPause(t *testing.T) {
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	var w window
-	for n := range 100 {
-		id := fmt.Sprint("hog", n)
+	hog := func(workspaceID, id string, size int) (got int) {
 		w.mu.Lock()
-		w.lane("a", id).took = time.Microsecond // so fast that it may have as many as there are
+		w.lane(workspaceID, id).took = time.Microsecond // so fast that it may have as many as there are
 		w.mu.Unlock()
-		got := 0
-		for w.reserve("a", id, 0) {
+		for w.reserve(workspaceID, id, size) {
 			got++
 		}
-		if got < 2*mostAtOnce || got > maxInHand/2+1 {
+		return got
+	}
+	for n := range 100 {
+		if got := hog("a", fmt.Sprint("hog", n), 0); got < 2*mostAtOnce || got > maxInHand/3+1 {
 			t.Errorf("the %d. gets %d", n+1, got)
 		}
+	}
+	w = window{}
+	all := 0
+	for n := range 1000 {
+		all += hog("a", fmt.Sprint("hog", n), 0)
+	}
+	if all != maxInHand {
+		t.Errorf("a workspace gets %d for all its webhooks", all)
+	}
+	for n := range 100 {
+		if got := hog(fmt.Sprint("workspace", n), fmt.Sprint("other", n), 0); got < 2*mostAtOnce || got > 2*mostAtOnce {
+			t.Errorf("the %d. workspace beside it gets %d", n+1, got)
+		}
+	}
+	w = window{}
+	if n := hog("a", "a1", 1<<20) + hog("a", "a2", 1<<20); n != maxBytes>>20/2 {
+		t.Errorf("a workspace has %d MiB in hand", n)
+	}
+	if hog("b", "b1", 1<<20) == 0 {
+		t.Error("another workspace finds no room for its data")
 	}
 	slow := 0
 	w = window{}
