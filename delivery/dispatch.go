@@ -44,7 +44,7 @@ func (e *Engine) hire() bool { return e.window.hire(e.startSender) }
 
 // sendTurns sends one delivery after the other until none is left whose turn it is.
 func (e *Engine) sendTurns(ctx context.Context) {
-	for i := e.window.take(time.Now(), e.resumeLater); i != nil; i = e.window.take(time.Now(), e.resumeLater) {
+	for i := e.window.take(e.resumeLater); i != nil; i = e.window.take(e.resumeLater) {
 		s := e.deliver(ctx, i)
 		e.window.sent(i, s.Attempt)
 		e.settlements <- settlement{i, s}

@@ -41,6 +41,7 @@ type item struct {
 // webhook, and says whose turn it is: workspaces in turn, of each its webhooks
 // in turn. It starts nothing and knows no database.
 type window struct {
+	clock   func() time.Time // nil: time.Now
 	mu      sync.Mutex
 	lanes   map[string]*lane // by the webhook's id; one without anything in hand may be missing
 	tenants map[string]*tenant
@@ -67,8 +68,9 @@ type lane struct {
 	webhookID, workspaceID string
 	tenant                 *tenant
 	waiting                []*item
-	inTurns                bool // it is in its tenant's turns
-	inHand                 int  // waiting, sending, to be settled, and reserved
+	inTurns                bool // it is in its tenant's turns, or pauses
+	pauses                 bool
+	inHand                 int // waiting, sending, to be settled, and reserved
 	sending                int
 	most                   int // how many may be sent at once just now
 	// pause is how long after one request the next may follow; next is when.
@@ -79,6 +81,13 @@ type lane struct {
 	parks, cleared uint64
 	// took is about how long an attempt takes.
 	took time.Duration
+}
+
+func (w *window) now() time.Time {
+	if w.clock != nil {
+		return w.clock()
+	}
+	return time.Now()
 }
 
 // lane returns a webhook's lane.
@@ -110,6 +119,9 @@ func (w *window) room(l *lane) int {
 	}
 	most := max(2*l.most, int(time.Duration(l.most)*ahead/l.took))
 	if l.pause > 0 {
+		if l.next.Sub(w.now()) > ahead { // another process may be quicker, and a lease would end
+			return 0
+		}
 		most = min(most, max(1, int(ahead/l.pause)))
 	}
 	return min(most, max(maxInHand-w.inHand-l.tenant.inHand, 2*l.most)) - l.inHand
@@ -221,9 +233,10 @@ func (w *window) turn() *tenant {
 // take gives a sender the delivery whose turn it is; nil when there is none, and
 // the sender is not counted any more. Of lanes that must pause, later calls
 // again once they may go on.
-func (w *window) take(now time.Time, later func(*lane, time.Duration)) *item {
+func (w *window) take(later func(*lane, time.Duration)) *item {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	now := w.now()
 	for !w.closed {
 		t := w.turn()
 		if t == nil {
@@ -234,7 +247,8 @@ func (w *window) take(now time.Time, later func(*lane, time.Duration)) *item {
 		if len(t.turns) > 0 {
 			w.turns = append(w.turns, t)
 		}
-		if wait := l.next.Sub(now); wait > 0 { // it stays counted as in its turns until then
+		if wait := l.next.Sub(now); wait > 0 {
+			l.pauses = true
 			later(l, wait)
 			continue
 		}
@@ -262,8 +276,15 @@ func (w *window) take(now time.Time, later func(*lane, time.Duration)) *item {
 func (w *window) resume(l *lane) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.inTurns = false
-	w.queue(l)
+	w.goOn(l)
+}
+
+// goOn ends a lane's pause, if it has one.
+func (w *window) goOn(l *lane) {
+	if l.pauses {
+		l.pauses, l.inTurns = false, false
+		w.queue(l)
+	}
 }
 
 // sent notes that a delivery was sent, or was not to be, and how its receiver
@@ -276,6 +297,10 @@ func (w *window) sent(i *item, a *webhook.Attempt) {
 	l.sending--
 	l.tenant.sending--
 	w.sending--
+	if a == nil && l.pause > 0 {
+		l.next = l.next.Add(-l.pause) // the next need not wait for what was not sent
+		w.goOn(l)
+	}
 	if a != nil {
 		l.took = max(l.took+(a.Exchange.Timing.Total-l.took)/8, time.Microsecond)
 		switch {
@@ -309,7 +334,7 @@ func (w *window) settled(items []*item) (wanting bool) {
 
 // forget drops a lane of which nothing is worth to be remembered.
 func (w *window) forget(l *lane) {
-	if l.inHand > 0 || l.inTurns || l.parks != l.cleared || l.most < mostAtOnce || time.Now().Before(l.next) {
+	if l.inHand > 0 || l.inTurns || l.parks != l.cleared || l.most < mostAtOnce || w.now().Before(l.next) {
 		return
 	}
 	delete(w.lanes, l.webhookID)
