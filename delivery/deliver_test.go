@@ -403,6 +403,97 @@ func TestSuspends(t *testing.T) {
 	}
 }
 
+// A suspension that takes long, here because somebody changes the webhook, holds
+// nothing else up.
+func TestASlowSuspensionHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gone, good := r.webhook(nil), r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+gone.ID {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	tx := r.sql.MustBegin()
+	tx.MustExec(`SELECT FROM webhooks WHERE id = $1 FOR UPDATE`, gone.ID)
+	r.publish(1)
+	r.eventually(1, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%webhooks.suspend%' AND datname = current_database()`)
+	began := time.Now()
+	r.publish(20)
+	r.eventually(21, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, good.ID)
+	if took := time.Since(began); took > settleTime/2 {
+		t.Errorf("outcomes waited for %s", took)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(1, `SELECT count(*) FROM webhooks WHERE status_reason = 'GONE'`)
+	r.eventually(1, `SELECT count(*) FROM events WHERE name = 'webhook.suspended'`)
+}
+
+// What suspends a webhook may die at any moment: then it is neither suspended nor
+// told of, and its next failure does both, once.
+func TestASuspensionIsToldOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gone := r.webhook(nil)
+	watcher := r.webhook(func(w *webhook.Webhook) { w.Events = []string{webhook.EventSuspended} })
+	sending, answer := make(chan struct{}), make(chan struct{})
+	r.receiver.answers(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+gone.ID {
+			sending <- struct{}{}
+			<-answer
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	r.publish(1)
+	<-sending
+	tx := r.sql.MustBegin()
+	tx.MustExec(`LOCK TABLE events IN SHARE MODE`) // so that it is suspended, and the event waits
+	answer <- struct{}{}
+	const waits = ` FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%events.ingest%' AND datname = current_database()`
+	r.eventually(1, `SELECT count(*)`+waits)
+	r.eventually(1, `SELECT count(pg_terminate_backend(pid))`+waits)
+	r.eventually(0, `SELECT count(*)`+waits)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.count(`SELECT count(*) FROM webhooks WHERE id = $1 AND status_reason = 'OWNER'`, gone.ID); n != 1 {
+		t.Error("it was suspended, and nobody told")
+	}
+	<-sending
+	answer <- struct{}{}
+	r.eventually(1, `SELECT count(*) FROM webhooks WHERE id = $1 AND status_reason = 'GONE'`, gone.ID)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, watcher.ID)
+	if n := r.count(`SELECT count(*) FROM events WHERE name = 'webhook.suspended'`); n != 1 {
+		t.Errorf("it was told %d times", n)
+	}
+}
+
+// The event is matched with the webhooks that there are, whatever a process
+// remembers, and never with the one that it tells of.
+func TestANewWebhookIsToldOfSuspensions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(func(w *webhook.Webhook) { w.Events = []string{"job.status", webhook.EventSuspended} })
+	sending, answer := make(chan struct{}), make(chan struct{})
+	r.receiver.answers(func(rw http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+w.ID {
+			sending <- struct{}{}
+			<-answer
+			rw.WriteHeader(http.StatusGone)
+		}
+	})
+	r.publish(1)
+	<-sending
+	watcher := r.webhook(func(w *webhook.Webhook) { w.Events = []string{webhook.EventSuspended} })
+	answer <- struct{}{}
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, watcher.ID)
+	if n := r.count(`SELECT count(*) FROM deliveries WHERE webhook_id = $1`, w.ID); n != 1 {
+		t.Errorf("the suspended webhook has %d deliveries", n)
+	}
+}
+
 // Whoever was overtaken records that it sent, and changes nothing.
 func TestALateResultChangesNothing(t *testing.T) {
 	t.Parallel()
