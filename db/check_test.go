@@ -51,6 +51,13 @@ func TestCheck(t *testing.T) {
 			do:   []string{`DELETE FROM workspaces`, `DELETE FROM closed_workspaces`},
 			want: []string{"deliveries of workspaces that do not exist", "attempts of workspaces that do not exist", "events of workspaces that do not exist"},
 		},
+		"deleted": {
+			do: []string{`UPDATE deliveries SET state = 'PARKED', finished_at = NULL`, `INSERT INTO deleted_webhooks SELECT id FROM webhooks`, `DELETE FROM webhooks`},
+		},
+		"deleted and forgotten": {
+			do:   []string{`UPDATE deliveries SET state = 'PARKED', finished_at = NULL`, `DELETE FROM webhooks`},
+			want: []string{"open deliveries to webhooks that do not exist"},
+		},
 		"no success": {
 			do:   []string{`UPDATE attempts SET outcome = 'REJECTED' WHERE id = (SELECT max(id) FROM attempts)`},
 			want: []string{"deliveries that succeeded without an attempt that did"},

@@ -142,6 +142,7 @@ WITH canceled AS (
 	WHERE workspace_id = $1
 		AND id = $2
 		AND state IN ('READY', 'PARKED')
+		AND NOT `+webhookDeleted+`
 	RETURNING`+deliveryColumns+`
 )`+countCanceled+`
 SELECT *
@@ -164,24 +165,6 @@ func (d *DB) CancelDelivery(ctx context.Context, workspaceID, id string) (*webho
 	}
 	return row.delivery(), nil
 }
-
-// cancelDeliveriesOfWebhook goes with the webhook's deletion.
-var cancelDeliveriesOfWebhook = newStatement("deliveries.cancel_of_webhook", `
-WITH canceled AS (
-	UPDATE deliveries
-	SET
-		state = 'CANCELED',
-		lease = 0,
-		finished_at = now()
-	WHERE workspace_id = $1
-		AND webhook_id = $2
-		AND state IN ('READY', 'PARKED')
-	RETURNING
-		webhook_id,
-		workspace_id
-)`+countCanceled+`
-SELECT
-FROM canceled`)
 
 // Steered says what came of steering many deliveries.
 type Steered struct {

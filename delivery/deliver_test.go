@@ -494,6 +494,42 @@ func TestANewWebhookIsToldOfSuspensions(t *testing.T) {
 	}
 }
 
+// Once a webhook is deleted, or its workspace, nothing more is sent to it, of
+// whatever is in hand, but what is under way.
+func TestNothingIsSentAfterADeletion(t *testing.T) {
+	t.Parallel()
+	for what, remove := range map[string]func(*rig, *webhook.Webhook) error{
+		"webhook": func(r *rig, w *webhook.Webhook) error {
+			_, err := r.db.DeleteWebhook(context.Background(), r.workspaceID, w.ID, func(*webhook.Webhook) error { return nil })
+			return err
+		},
+		"workspace": func(r *rig, _ *webhook.Webhook) error {
+			return r.db.DeleteWorkspace(context.Background(), r.workspaceID)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			w := r.webhook(nil)
+			sending, answer := make(chan struct{}, 500), make(chan struct{})
+			r.receiver.answers(func(http.ResponseWriter, *http.Request) { sending <- struct{}{}; <-answer })
+			r.publish(300)
+			for range mostAtOnce {
+				<-sending
+			}
+			if err := remove(r, w); err != nil {
+				t.Fatal(err)
+			}
+			r.Deleted(t.Context(), r.workspaceID)
+			close(answer)
+			r.eventually(300-mostAtOnce, `SELECT count(*) FROM deliveries WHERE state = 'CANCELED' AND attempts = 0`)
+			if n := len(sending); n > 0 {
+				t.Errorf("%d were sent after it", n)
+			}
+		})
+	}
+}
+
 // Whoever was overtaken records that it sent, and changes nothing.
 func TestALateResultChangesNothing(t *testing.T) {
 	t.Parallel()

@@ -136,6 +136,22 @@ func (e *Engine) Wake() {
 	}
 }
 
+// Deleted makes what this process has in hand go by the webhooks that a workspace
+// has now, because one was deleted, or the workspace closed: nothing of that is
+// sent from here on but what is under way. Other processes notice by themselves,
+// within refreshPeriod.
+func (e *Engine) Deleted(ctx context.Context, workspaceID string) {
+	if e.Webhooks == nil {
+		return
+	}
+	e.setUp()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nodeTime)
+	defer cancel()
+	if _, err := e.directory.load(ctx, workspaceID); err != nil {
+		e.log().WarnContext(ctx, "a deletion was not read; it is tried again", "workspace_id", workspaceID, "error", err)
+	}
+}
+
 // Drop keeps a delivery from being sent that was canceled and that this process
 // has in hand. One that is under way is not called back.
 func (e *Engine) Drop(webhookID, deliveryID string) {

@@ -3391,7 +3391,7 @@ type Mutation {
     input: RotateWebhookSecretInput!
   ): RotateWebhookSecretPayload @hasScope(scope: WEBHOOKS_WRITE)
 
-  """Deletes a webhook. Open deliveries to it are canceled; its deliveries and test runs stay readable."""
+  """Deletes a webhook. Open deliveries to it are canceled at once, however many; its deliveries and test runs stay readable. A request that is under way may still arrive, and another process may begin some for half a second."""
   deleteWebhook(
     """Which webhook."""
     input: DeleteWebhookInput!
@@ -3500,7 +3500,7 @@ type Mutation {
     input: UpdateWorkspaceInput!
   ): UpdateWorkspacePayload @hasScope(scope: WORKSPACES_WRITE)
 
-  """Closes a workspace and deletes what it holds: webhooks, events, deliveries, test runs and keys. For operators."""
+  """Closes a workspace and deletes what it holds: webhooks, test runs and keys at once; events and deliveries, which nobody can read from then on, within minutes. For operators."""
   deleteWorkspace(
     """Which workspace."""
     input: DeleteWorkspaceInput!
