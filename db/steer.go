@@ -170,6 +170,9 @@ func (d *DB) CancelDelivery(ctx context.Context, workspaceID, id string) (*webho
 type Steered struct {
 	// Count is how many were queued, or would be.
 	Count int
+	// IDs are of those that were queued, besides a few that others were quicker to
+	// queue.
+	IDs []string
 	// ContinueAfter is the time to go on from where there may be more; nil where
 	// there are none.
 	ContinueAfter *time.Time
@@ -260,7 +263,7 @@ func (d *DB) RetryDeliveries(ctx context.Context, workspaceID string, r Retry) (
 			ids[i] = row.ID
 		}
 		n, err := d.exec(ctx, tx, retryDeliveries, workspaceID, pq.Array(ids), ids[0], ids[len(ids)-1], texts(r.Statuses))
-		done.Count = int(n)
+		done.Count, done.IDs = int(n), ids
 		return err
 	})
 	return done, err
@@ -365,6 +368,7 @@ func (d *DB) ReplayEvents(ctx context.Context, workspaceID string, r Replay) (do
 			ids[i] = webhook.NewID(webhook.DeliveryPrefix)
 		}
 		_, err = d.exec(ctx, tx, replayDeliveries, workspaceID, w.ID, pq.Array(ids), pq.Array(events))
+		done.IDs = ids
 		return err
 	})
 	return done, err
