@@ -22,6 +22,9 @@ type upkeep struct {
 	db.Upkeep
 	period time.Duration
 	log    *slog.Logger
+	// owed is told of deliveries that went before they were finished; nil: nobody
+	// is.
+	owed func(n int64)
 }
 
 func newUpkeep(c config.Config, store *db.DB, log *slog.Logger) *upkeep {
@@ -60,6 +63,12 @@ func (u *upkeep) once(ctx context.Context, do func(context.Context) (db.Removed,
 		u.log.WarnContext(ctx, "what is old or deleted was not all removed; it is tried again within the hour", "error", err)
 	case r.InUse:
 		u.log.InfoContext(ctx, "a day that is over is being read, so it was not removed; it is tried again within the hour")
+	}
+	if r.Owed > 0 {
+		u.log.WarnContext(ctx, "deliveries went that were not finished, because their retention was over", "deliveries", r.Owed)
+		if u.owed != nil {
+			u.owed(r.Owed)
+		}
 	}
 	if r.Partitions > 0 || r.Rows > 0 || r.Bodies > 0 || r.Canceled > 0 {
 		u.log.InfoContext(ctx, "removed what is old or deleted", "partitions", r.Partitions, "rows", r.Rows, "bodies", r.Bodies, "canceled", r.Canceled, "duration", time.Since(began))

@@ -41,6 +41,9 @@ type Removed struct {
 	Bodies int64
 	// Canceled are deliveries to webhooks that were deleted.
 	Canceled int64
+	// Owed are the deliveries that went with their day, or as rows, and were not
+	// finished.
+	Owed int64
 	// InUse says that a partition could not be dropped; the next Tidy tries
 	// again.
 	InUse bool
@@ -245,6 +248,13 @@ func (u *Upkeep) removeOld(ctx context.Context, q session, now time.Time, r *Rem
 	)
 }
 
+var countOwed = newStatement("deliveries.count_owed", `
+SELECT count(*)
+FROM deliveries
+WHERE id >= $1
+	AND id < $2
+	AND state IN ('READY', 'PARKED')`)
+
 // removeDays removes the days that are over, and uids when their events, which
 // come last, are gone.
 func (u *Upkeep) removeDays(ctx context.Context, q session, since time.Time, r *Removed) error {
@@ -252,15 +262,20 @@ func (u *Upkeep) removeDays(ctx context.Context, q session, since time.Time, r *
 	for _, p := range partitioned {
 		below := webhook.FirstID(p.prefix, since)
 		if !r.InUse { // else the others would have to wait as well
-			dropped, inUse, err := u.DB.dropPartitions(ctx, q, p.table, below)
-			r.Partitions, r.InUse = r.Partitions+dropped, inUse
-			if err != nil {
+			if err := u.DB.dropPartitions(ctx, q, p.table, below, r); err != nil {
 				return err
 			}
 		}
 		var err error
 		if first, err = u.DB.firstKept(ctx, q, p.table, below); err != nil {
 			return err
+		}
+		if p.table == "deliveries" {
+			var owed int64
+			if err := u.DB.get(ctx, q, countOwed, &owed, "", first); err != nil {
+				return err
+			}
+			r.Owed += owed
 		}
 		if err := u.remove(ctx, q, &r.Rows, oldRows[p.table], first); err != nil {
 			return err

@@ -282,6 +282,32 @@ func TestClosedWorkspacesLeaveNothing(t *testing.T) {
 	a.tables(map[string]int{"events": 1, "deliveries": 1, "attempts": 1, "event_uids": 1, "delivery_stats": 1, "closed_workspaces": 0})
 }
 
+// TestWhatIsOwedGoesWithItsDay counts what was not finished of what it removes, in
+// the partition of a day or in none, and nothing of what it keeps.
+func TestWhatIsOwedGoesWithItsDay(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	now := time.Now()
+	for n, at := range []time.Time{now.Add(-12 * day), now.Add(-9 * day)} {
+		a.partitions(at)
+		a.delivered(a.workspaceID, at, n)
+		a.delivered(a.workspaceID, at.Add(time.Second), n)
+	}
+	a.delivered(a.workspaceID, now.Add(-20*day), 3) // in no partition of a day
+	a.sql.MustExec(`UPDATE deliveries SET state = CASE WHEN right(id, 1) = '3' THEN 'PARKED' ELSE 'READY' END, finished_at = NULL
+		WHERE id IN (SELECT min(id) FROM deliveries GROUP BY right(id, 1))`)
+	u := &db.Upkeep{Retention: 10 * day}
+	if r := a.tidy(u); r.Owed != 2 || r.Partitions != 3 {
+		t.Errorf("removed %+v, want two that were owed, one of them in a day", r)
+	}
+	if r := a.tidy(u); r.Owed != 0 {
+		t.Errorf("removed again %+v", r)
+	}
+	if n := a.count(`SELECT count(*) FROM deliveries WHERE finished_at IS NULL`); n != 1 {
+		t.Errorf("%d are owed still, want the young one", n)
+	}
+}
+
 // aLease is one of the first process.
 const aLease = 1<<32 + 7
 
