@@ -118,7 +118,7 @@ func TestMetrics(t *testing.T) {
 			"hookql_ingest_duration_seconds", "hookql_ingest_batch_events", "hookql_settle_duration_seconds", "hookql_settle_batch_deliveries",
 			"go_goroutines", "process_cpu_seconds_total",
 		} {
-			if value(families[name], "") < 1 {
+			if value(families[name], "") <= 0 {
 				return name + ": " + families[name].String()
 			}
 		}
