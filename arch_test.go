@@ -23,7 +23,8 @@ var imports = map[string][]string{
 	"":                     {"db", "db/embedded", "delivery", "internal/auth", "internal/catalogue", "internal/config", "internal/graphiql", "internal/graphqlhttp", "internal/origin", "internal/seal", "internal/webhook", "resolvers", "webhooktest", "github.com/prometheus/client_golang", "golang.org/x/sync"},
 	"db":                   {"internal/faults", "internal/seal", "internal/webhook", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/pressly/goose"},
 	"db/embedded":          {"github.com/lib/pq"},
-	"delivery":             {"internal/faults", "internal/webhook"},
+	"delivery":             {"delivery/probe", "internal/faults", "internal/webhook"},
+	"delivery/probe":       {"internal/webhook"},
 	"graph":                {"graph/scalar", "internal/webhook", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
@@ -45,7 +46,7 @@ var imports = map[string][]string{
 	"internal/seal":        {},
 	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
-	"resolvers": {"db", "delivery", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
+	"resolvers": {"db", "delivery", "delivery/probe", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }

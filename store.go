@@ -55,7 +55,7 @@ func openStore(ctx context.Context, c config.Config, log *slog.Logger) (_ *store
 	if s.DB, err = db.Open(ctx, url, masters...); err != nil {
 		return nil, err
 	}
-	s.UniqueURLs = c.UniqueURLs
+	s.UniqueURLs, s.LimitTestRuns = c.UniqueURLs, !c.Dev
 	if s.applied, err = s.Migrate(ctx); err != nil {
 		return nil, err
 	}

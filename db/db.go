@@ -42,6 +42,9 @@ type DB struct {
 	// the processes that have it set, too.
 	UniqueURLs bool
 
+	// LimitTestRuns lets a workspace begin at most MaxTestRuns within a minute.
+	LimitTestRuns bool
+
 	url    string
 	sealer sealer
 	pool   *sqlx.DB

@@ -387,6 +387,8 @@ func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.Test) {
 			StartedAt: &now,
 			Verdict:   webhook.VerdictPass,
 			Message:   "Answered 200 OK.",
+			Checks:    []webhook.TestCheck{{Name: "status is 2xx", Success: true, Required: true, Expected: "2xx", Actual: "200 \x00"}, {Name: "advice"}},
+			Deciding:  1,
 		},
 		Exchanges: []webhook.Exchange{{
 			Outcome:   webhook.OutcomeDelivered,
@@ -409,6 +411,8 @@ func newRun(w *webhook.Webhook) (*webhook.TestRun, []webhook.Test) {
 			Scenario:  webhook.ScenarioValid,
 			Verdict:   webhook.VerdictFail,
 			Message:   "Nobody listens.",
+			Checks:    []webhook.TestCheck{},
+			Deciding:  1,
 		},
 		Exchanges: []webhook.Exchange{{Outcome: webhook.OutcomeRefused, Detail: "connection refused", StartedAt: now, Request: request}},
 	}}

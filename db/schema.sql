@@ -197,10 +197,13 @@ CREATE TABLE test_results (
     verdict text,
     message text NOT NULL,
     started_at timestamp with time zone,
+    checks json NOT NULL DEFAULT '[]'::json,
+    deciding integer NOT NULL DEFAULT 0,
     CONSTRAINT test_results_pkey PRIMARY KEY (id),
     CONSTRAINT test_results_run_id_position_key UNIQUE (run_id, "position"),
     CONSTRAINT test_results_run_id_fkey FOREIGN KEY (run_id) REFERENCES test_runs(id) ON DELETE CASCADE,
     CONSTRAINT test_results_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id) ON DELETE CASCADE,
+    CONSTRAINT test_results_deciding_check CHECK ((deciding >= 0)),
     CONSTRAINT test_results_position_check CHECK (("position" >= 1)),
     CONSTRAINT test_results_verdict_check CHECK ((verdict = ANY (ARRAY['PASS'::text, 'WARN'::text, 'FAIL'::text, 'SKIP'::text])))
 );
@@ -229,8 +232,8 @@ CREATE TABLE test_runs (
     CONSTRAINT test_runs_tests_succeeded_check CHECK ((tests_succeeded >= 0)),
     CONSTRAINT test_runs_tests_total_check CHECK ((tests_total >= 1))
 );
+CREATE INDEX test_runs_by_start ON public.test_runs USING btree (workspace_id, id);
 CREATE INDEX test_runs_by_webhook ON public.test_runs USING btree (webhook_id, id);
-CREATE INDEX test_runs_by_workspace ON public.test_runs USING btree (workspace_id);
 CREATE INDEX test_runs_running ON public.test_runs USING btree (id) WHERE (status = 'RUNNING'::text);
 
 CREATE TABLE webhook_failures (

@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/lib/pq"
@@ -133,9 +135,11 @@ type testResultRow struct {
 	StartedAt *time.Time `db:"started_at"`
 	Verdict   *webhook.Verdict
 	Message   string
+	Checks    []byte
+	Deciding  int
 }
 
-func (r testResultRow) testResult() *webhook.TestResult {
+func (r testResultRow) testResult() (*webhook.TestResult, error) {
 	result := &webhook.TestResult{
 		ID:        r.ID,
 		RunID:     r.RunID,
@@ -143,22 +147,30 @@ func (r testResultRow) testResult() *webhook.TestResult {
 		Scenario:  r.Scenario,
 		StartedAt: utc(r.StartedAt),
 		Message:   r.Message,
+		Deciding:  r.Deciding,
 	}
 	if r.Verdict != nil {
 		result.Verdict = *r.Verdict
 	}
-	return result
+	if err := json.Unmarshal(r.Checks, &result.Checks); err != nil {
+		return nil, fmt.Errorf("read the checks of the test %s: %w", r.ID, err)
+	}
+	return result, nil
 }
 
-var findTestResult = newStatement("test_results.find", `
-SELECT
+const testResultColumns = `
 	id,
 	run_id,
 	event_name,
 	scenario,
 	started_at,
 	verdict,
-	message
+	message,
+	checks,
+	deciding`
+
+var findTestResult = newStatement("test_results.find", `
+SELECT`+testResultColumns+`
 FROM test_results
 WHERE workspace_id = $1
 	AND id = $2`)
@@ -169,18 +181,11 @@ func (d *DB) TestResult(ctx context.Context, workspaceID, id string) (*webhook.T
 	if err := d.get(ctx, d.pool, findTestResult, &row, workspaceID, text(id)); err != nil {
 		return nil, err
 	}
-	return row.testResult(), nil
+	return row.testResult()
 }
 
 var listTestResults = newStatement("test_results.list", `
-SELECT
-	id,
-	run_id,
-	event_name,
-	scenario,
-	started_at,
-	verdict,
-	message
+SELECT`+testResultColumns+`
 FROM test_results
 WHERE workspace_id = $1
 	AND run_id = ANY($2)
@@ -194,7 +199,11 @@ func (d *DB) TestResults(ctx context.Context, workspaceID string, runIDs []strin
 	}
 	byRun := make(map[string][]*webhook.TestResult, len(runIDs))
 	for _, r := range rows {
-		byRun[r.RunID] = append(byRun[r.RunID], r.testResult())
+		result, err := r.testResult()
+		if err != nil {
+			return nil, err
+		}
+		byRun[r.RunID] = append(byRun[r.RunID], result)
 	}
 	return byRun, nil
 }

@@ -2,7 +2,9 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -54,9 +56,45 @@ INSERT INTO test_results (
 SELECT test.id, run.workspace_id, run.id, test.position, test.event_name, test.scenario, ''
 FROM run, unnest($8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS test (id, event_name, scenario, position)`)
 
+// MaxTestRuns is how many test runs a workspace may begin within a minute, where
+// they are limited.
+const MaxTestRuns = 10
+
+var countNewTestRuns = newStatement("test_runs.count_new", `
+SELECT
+	count(*) AS count,
+	coalesce(min(started_at), now()) AS oldest,
+	now() AS now
+FROM test_runs
+WHERE workspace_id = $1
+	AND id >= $2
+	AND started_at > now() - interval '1 minute'`)
+
+// limitTestRuns says whether a workspace may begin another test run: else it is
+// a webhook.LimitReached error that says when. Runs that begin at the same moment
+// are not counted for each other.
+func (d *DB) limitTestRuns(ctx context.Context, tx *sqlx.Tx, workspaceID string) error {
+	var row struct {
+		Count       int
+		Oldest, Now time.Time
+	}
+	since := webhook.FirstID(webhook.TestRunPrefix, time.Now().Add(-2*time.Minute)) // of this clock, which may be another
+	if err := d.get(ctx, tx, countNewTestRuns, &row, workspaceID, since); err != nil {
+		return err
+	}
+	if row.Count < MaxTestRuns {
+		return nil
+	}
+	mistake := webhook.NewError(webhook.LimitReached, fmt.Sprintf(
+		"A workspace begins at most %d test runs within a minute, so that tests are not taken for attacks. Try again later, or test several event types and scenarios in one run.", MaxTestRuns))
+	mistake.RetryAfter = max(time.Second, row.Oldest.Add(time.Minute).Sub(row.Now))
+	return mistake
+}
+
 // BeginTestRun keeps a run that begins, with its tests, which all wait. Where
 // the caller began one with the same idempotency key before, nothing is done
-// and its id is returned.
+// and its id is returned. Too many within a minute are a webhook.LimitReached
+// error, where they are limited.
 func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test, i webhook.Idempotency) (earlier string, err error) {
 	ids, events, scenarios := make([]string, len(tests)), make([]string, len(tests)), make([]string, len(tests))
 	for i, t := range tests {
@@ -65,6 +103,11 @@ func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.
 	err = d.inTx(ctx, func(tx *sqlx.Tx) (err error) {
 		if earlier, err = d.claim(ctx, tx, workspaceID, i, run.ID); err != nil || earlier != "" {
 			return err
+		}
+		if d.LimitTestRuns {
+			if err := d.limitTestRuns(ctx, tx, workspaceID); err != nil {
+				return err
+			}
 		}
 		_, err = d.exec(ctx, tx, beginTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.StartedAt, len(tests),
 			lease.Milliseconds(), pq.Array(ids), pq.Array(events), pq.Array(scenarios))
@@ -93,8 +136,10 @@ UPDATE test_results AS kept
 SET
 	started_at = test.started_at,
 	verdict = nullif(test.verdict, ''),
-	message = test.message
-FROM unnest($3::text[], $4::timestamptz[], $5::text[], $6::text[]) AS test (id, started_at, verdict, message)
+	message = test.message,
+	checks = test.checks::json,
+	deciding = test.deciding
+FROM unnest($3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::integer[]) AS test (id, started_at, verdict, message, checks, deciding)
 WHERE kept.workspace_id = $1
 	AND kept.run_id = $2
 	AND kept.id = test.id`)
@@ -126,12 +171,19 @@ func (d *DB) KeepTestRun(ctx context.Context, workspaceID string, run *webhook.T
 func (d *DB) keepTestResults(ctx context.Context, tx *sqlx.Tx, workspaceID, runID string, tests []webhook.Test) error {
 	var (
 		ids, verdicts, messages = make([]string, len(tests)), make([]string, len(tests)), make([]string, len(tests))
+		checks, deciding        = make([]string, len(tests)), make([]int, len(tests))
 		started                 = make([]*time.Time, len(tests))
 	)
 	for i, t := range tests {
-		ids[i], started[i], verdicts[i], messages[i] = t.ID, t.StartedAt, string(t.Verdict), text(t.Message)
+		ids[i], started[i], verdicts[i], messages[i], deciding[i] = t.ID, t.StartedAt, string(t.Verdict), text(t.Message), t.Deciding
+		encoded, err := json.Marshal(append([]webhook.TestCheck{}, t.Checks...))
+		if err != nil {
+			return fmt.Errorf("encode the checks of a test: %w", err)
+		}
+		checks[i] = string(encoded)
 	}
-	_, err := d.exec(ctx, tx, keepTestResults, workspaceID, runID, pq.Array(ids), pq.Array(started), pq.Array(verdicts), pq.Array(messages))
+	_, err := d.exec(ctx, tx, keepTestResults, workspaceID, runID, pq.Array(ids), pq.Array(started), pq.Array(verdicts), pq.Array(messages),
+		pq.Array(checks), pq.Array(deciding))
 	return err
 }
 

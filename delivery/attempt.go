@@ -15,32 +15,31 @@ const defaultTimeout = 15 * time.Second
 // it, for the record and in a sentence for its owner. Whatever goes wrong is an
 // outcome, never an error. The webhook has passed its Validate.
 func (e *Engine) attempt(ctx context.Context, w *webhook.Webhook, m *Message) (webhook.Exchange, string) {
-	x := webhook.Exchange{
-		StartedAt: webhook.Now(),
-		Request:   webhook.Request{Method: string(w.Method), URL: w.URL},
-	}
-	err := e.exchange(ctx, w, m, &x)
-	j := judge(x.Response, err)
-	x.Outcome, x.Detail = j.outcome, j.detail
-	return x, sentence(&x, j.advice)
-}
-
-// exchange fills in what was sent, what came back and how long it took.
-func (e *Engine) exchange(ctx context.Context, w *webhook.Webhook, m *Message, x *webhook.Exchange) error {
-	r, err := e.prepare(w, m, x.StartedAt)
-	if err != nil {
-		return err
-	}
-	x.Request = r.record
-	limit := timeLimit(w)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue(limit))
-	defer cancel()
 	var links *kept // a test shows the whole way to the receiver
 	if m.Live {
 		links = &e.kept
 	}
-	x.Response, x.Timing, err = e.Client.send(ctx, r, links)
-	return err
+	return e.try(ctx, w, links, func(at time.Time) (*request, error) { return e.prepare(w, m, at) })
+}
+
+// try sends the request that prepare makes, over a connection of links where
+// there is one, as attempt does.
+func (e *Engine) try(ctx context.Context, w *webhook.Webhook, links *kept, prepare func(at time.Time) (*request, error)) (webhook.Exchange, string) {
+	x := webhook.Exchange{
+		StartedAt: webhook.Now(),
+		Request:   webhook.Request{Method: string(w.Method), URL: w.URL},
+	}
+	r, err := prepare(x.StartedAt)
+	if err == nil {
+		x.Request = r.record
+		limit := timeLimit(w)
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, overdue(limit))
+		defer cancel()
+		x.Response, x.Timing, err = e.Client.send(ctx, r, links)
+	}
+	j := judge(x.Response, err)
+	x.Outcome, x.Detail = j.outcome, j.detail
+	return x, sentence(&x, j.advice)
 }
 
 // prepare makes the request of an attempt, if the policy lets it be sent.

@@ -35,6 +35,8 @@ type request struct {
 	content []byte // what is signed: the body, and for GET the raw query
 	url     *url.URL
 	wire    []byte
+	// expects says that the header Expect is ours, as a test has it.
+	expects bool
 }
 
 // newRequest makes the request that carries m to w at u, signed at the given
@@ -59,13 +61,21 @@ func newRequest(w *webhook.Webhook, m *Message, u *url.URL, at time.Time, userAg
 	if err != nil {
 		return nil, err
 	}
-	headers = append(headers, identity...)
-	r := &request{url: target, Request: webhook.Request{Method: string(w.Method), URL: target.String(), Body: body, BodySize: len(body)}, content: signed}
-	r.Headers = slices.Concat(headers, w.Headers)
-	r.wire = encode(r.Request, target.RequestURI())
-	r.record = r.Request
-	r.record.Headers = slices.Concat(headers, webhook.Masked(w.Headers))
+	r := &request{url: target, Request: webhook.Request{Method: string(w.Method), URL: target.String(), Body: body}, content: signed}
+	r.Headers = append(headers, identity...)
+	r.complete(w)
 	return r, nil
+}
+
+// complete adds the owner's headers to ours, and makes the wire's bytes and the
+// record.
+func (r *request) complete(w *webhook.Webhook) {
+	ours := r.Headers
+	r.BodySize = len(r.Body)
+	r.Headers = slices.Concat(ours, w.Headers)
+	r.wire = encode(r.Request, r.url.RequestURI())
+	r.record = r.Request
+	r.record.Headers = slices.Concat(ours, webhook.Masked(w.Headers))
 }
 
 // identityHeaders say which message this is, when it was sent, by whom (the

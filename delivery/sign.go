@@ -20,15 +20,23 @@ import (
 // The content is the body, and for GET, which has none, the raw query as it is
 // sent. The error is a *webhook.Error.
 func signatures(w *webhook.Webhook, id string, at time.Time, content []byte) (string, error) {
-	message := signedMessage(id, strconv.FormatInt(at.Unix(), 10), content)
-	var all []string
 	for _, secret := range w.SecretsAt(at) {
 		if mistake := w.Signing.CheckSecret(secret); mistake != nil {
 			return "", mistake
 		}
+	}
+	return signaturesOver(w, id, strconv.FormatInt(at.Unix(), 10), at, content), nil
+}
+
+// signaturesOver signs with the secrets of a time, which are known to fit,
+// whatever the timestamp says.
+func signaturesOver(w *webhook.Webhook, id, stamp string, at time.Time, content []byte) string {
+	message := signedMessage(id, stamp, content)
+	var all []string
+	for _, secret := range w.SecretsAt(at) {
 		all = append(all, sign(w.Signing, secret, message))
 	}
-	return strings.Join(all, " "), nil
+	return strings.Join(all, " ")
 }
 
 // signedMessage is what a signature is made over.

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/hookql/hookql/delivery/probe"
 	"github.com/hookql/hookql/internal/faults"
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -18,13 +20,21 @@ type Payload struct {
 	EventName string
 	// Data are sent as they are: the bytes of webhook.EncodeJSON.
 	Data json.RawMessage
+	// Variants are the data of the scenarios that are about the event type's
+	// schema, by their names.
+	Variants map[string][]probe.Variant
 }
 
 // Plan is what a test run is to do.
 type Plan struct {
 	Webhook *webhook.Webhook
-	// Payloads are each sent once, some at the same time.
+	// Payloads are what is sent: each under the scenarios that try every event
+	// type, the first under all.
 	Payloads []Payload
+	// Scenarios begin with `valid`; nil: that alone.
+	Scenarios []*probe.Scenario
+	// Witness says how often a message took effect; nil: nobody does.
+	Witness *webhook.Webhook
 	// Idempotency lets the same plan run once.
 	Idempotency webhook.Idempotency
 	// Succeeded, where set, is called when every test has succeeded, before the
@@ -41,6 +51,10 @@ func (r Repeated) Error() string { return "the test run " + string(r) + " was th
 const (
 	defaultTestTimeout = 60 * time.Second
 	testsAtOnce        = 8
+	// maxRequests is how many requests a run sends to its receiver, so that none
+	// can be made an attack: a run of all scenarios needs 120, and what schemas add
+	// is limited as well.
+	maxRequests = 1000
 	// keepPeriod gathers what happened in a run, so that a run of fast
 	// receivers is written at its beginning and its end alone, and one of slow
 	// receivers ten times a second at most.
@@ -53,10 +67,35 @@ const (
 	keepTime = 5 * time.Second
 )
 
+// part is one test of a plan.
+type part struct {
+	payload  *Payload
+	scenario *probe.Scenario
+}
+
+// parts are the tests of a plan in their order: of payloads, then of scenarios.
+func (p *Plan) parts() (list []part) {
+	scenarios := p.Scenarios
+	if scenarios == nil {
+		scenarios = probe.Suite(webhook.SuiteDelivery)
+	}
+	for i := range p.Payloads {
+		for _, s := range scenarios {
+			if i == 0 || s.PerEvent {
+				list = append(list, part{&p.Payloads[i], s})
+			}
+		}
+	}
+	return list
+}
+
+// Tests is how many tests a plan has.
+func (p *Plan) Tests() int { return len(p.parts()) }
+
 // Test runs a plan and returns when all is answered and kept, or the time is
 // over. A receiver that fails is a result; the error says that the run could
 // not be kept, and the run is nil then, or it is that of Plan.Succeeded. The
-// results are in the order of the payloads.
+// results are in the order of the payloads, then of the scenarios.
 //
 // A run that was cut off, by ctx, by the time or by Cancel, is ABORTED. Its
 // tests that had no answer by then failed; those that had not begun have no
@@ -99,10 +138,12 @@ func (e *Engine) Start(ctx context.Context, p Plan) (*webhook.TestRun, []webhook
 // testRun is a run that is under way. One goroutine has it, that of run.
 type testRun struct {
 	plan      Plan
+	parts     []part
 	run       webhook.TestRun
 	tests     []webhook.Test
 	succeeded error // what Plan.Succeeded said
 
+	sent    atomic.Int64 // requests to the receiver
 	cancel  context.CancelCauseFunc
 	leave   func()
 	changed []int     // tests that were sent or done since they were kept
@@ -130,27 +171,29 @@ func (e *Engine) begin(ctx context.Context, p Plan) (context.Context, *testRun, 
 }
 
 func newTestRun(p Plan) *testRun {
+	parts := p.parts()
 	r := &testRun{
-		plan: p,
+		plan:  p,
+		parts: parts,
 		run: webhook.TestRun{
 			ID:          webhook.NewID(webhook.TestRunPrefix),
 			WorkspaceID: p.Webhook.WorkspaceID,
 			URL:         p.Webhook.URL,
 			Status:      webhook.TestRunRunning,
 			StartedAt:   webhook.Now(),
-			TestsTotal:  len(p.Payloads),
+			TestsTotal:  len(parts),
 		},
-		tests: make([]webhook.Test, len(p.Payloads)),
+		tests: make([]webhook.Test, len(parts)),
 	}
 	if p.Webhook.ID != "" {
 		r.run.WebhookID = &p.Webhook.ID
 	}
-	for i, payload := range p.Payloads {
+	for i, part := range parts {
 		r.tests[i].TestResult = webhook.TestResult{
 			ID:        webhook.NewID(webhook.TestPrefix),
 			RunID:     r.run.ID,
-			EventName: payload.EventName,
-			Scenario:  webhook.ScenarioValid,
+			EventName: part.payload.EventName,
+			Scenario:  part.scenario.Name,
 		}
 	}
 	return r
@@ -168,7 +211,7 @@ func (e *Engine) run(ctx context.Context, r *testRun) error {
 	// that no test waits for the store.
 	changes := make(chan change, 2*len(r.tests))
 	var sending sync.WaitGroup
-	sending.Go(func() { e.send(ctx, &r.plan, slices.Clone(r.tests), changes) })
+	sending.Go(func() { e.send(ctx, r, slices.Clone(r.tests), changes) })
 	e.follow(ctx, r, changes)
 	sending.Wait()
 
@@ -195,56 +238,96 @@ type change struct {
 }
 
 // send sends the tests, some at the same time, and tells of each when it begins
-// and when it is done.
-func (e *Engine) send(ctx context.Context, p *Plan, tests []webhook.Test, changes chan<- change) {
+// and when it is done. Where there is more than correct events, the first of
+// them goes before all: the others are judged against it. Those that must be
+// alone come last.
+func (e *Engine) send(ctx context.Context, r *testRun, tests []webhook.Test, changes chan<- change) {
 	defer close(changes)
-	var sending sync.WaitGroup
-	defer sending.Wait()
-	slots := make(chan struct{}, testsAtOnce) // a test holds one while it runs
-	for i, test := range tests {
+	var first, together, alone []int
+	for i, part := range r.parts {
+		switch {
+		case i == 0 && !r.plan.correctOnly():
+			first = append(first, i)
+		case part.scenario.Alone:
+			alone = append(alone, i)
+		default:
+			together = append(together, i)
+		}
+	}
+	control := probe.Took
+	do := func(i int) {
+		now := webhook.Now()
+		tests[i].StartedAt = &now
+		changes <- change{i, tests[i]}
+		e.test(ctx, r, i, &tests[i], control)
+		changes <- change{i, tests[i]}
+	}
+	leave := func(i int) {
+		leaveOut(&tests[i].TestResult, context.Cause(ctx))
+		changes <- change{i, tests[i]}
+	}
+	each(ctx, first, 1, do, leave)
+	if len(first) > 0 {
+		control = controlOf(&tests[0])
+	}
+	each(ctx, together, testsAtOnce, do, leave)
+	each(ctx, alone, 1, do, leave)
+}
+
+// correctOnly says whether the plan sends correct events alone, which need not
+// wait for each other.
+func (p *Plan) correctOnly() bool { return len(p.Scenarios) < 2 }
+
+// each does some tests, so many at the same time, and leaves out those whose turn
+// does not come before ctx is done.
+func each(ctx context.Context, list []int, atOnce int, do, leave func(int)) {
+	var doing sync.WaitGroup
+	defer doing.Wait()
+	slots := make(chan struct{}, atOnce) // a test holds one while it runs
+	for _, i := range list {
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			leaveOut(&test.TestResult, context.Cause(ctx))
-			changes <- change{i, test}
+			leave(i)
 			continue
 		}
-		sending.Go(func() {
+		doing.Go(func() {
 			defer func() { <-slots }()
-			now := webhook.Now()
-			test.StartedAt = &now
-			changes <- change{i, test}
-			e.test(ctx, p.Webhook, p.Payloads[i].Data, &test)
-			changes <- change{i, test}
+			do(i)
 		})
 	}
 }
 
-// test runs one test and fills in its result.
-func (e *Engine) test(ctx context.Context, w *webhook.Webhook, data json.RawMessage, test *webhook.Test) {
-	x, message := e.attempt(ctx, w, &Message{
-		ID:        test.ID,
-		EventName: test.EventName,
-		Timestamp: webhook.Now(),
-		Data:      data,
-	})
-	test.Exchanges = []webhook.Exchange{x}
-	test.Message = message
-	test.Verdict = verdict(&x)
+// controlOf is how the receiver answered a correct event.
+func controlOf(valid *webhook.Test) probe.Control {
+	switch {
+	case valid.Verdict != webhook.VerdictFail:
+		return probe.Took
+	case valid.Deciding > 0 && valid.Exchanges[valid.Deciding-1].Response != nil:
+		return probe.Refused
+	default:
+		return probe.Silent
+	}
 }
 
-// verdict judges an exchange with a receiver that must answer 2xx.
-func verdict(x *webhook.Exchange) webhook.Verdict {
-	switch {
-	case x.Outcome != webhook.OutcomeDelivered:
-		return webhook.VerdictFail
-	case x.Detail != "":
-		return webhook.VerdictWarn // it broke off the answer's body
-	default:
-		return webhook.VerdictPass
-	}
+// test runs one test and fills in its result.
+func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test, control probe.Control) {
+	part := r.parts[i]
+	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, witness: r.plan.Witness, sent: &r.sent}
+	defer l.links.close()
+	result := part.scenario.Run(ctx, &probe.Trial{
+		Webhook:   r.plan.Webhook,
+		ID:        test.ID,
+		Data:      part.payload.Data,
+		Variants:  part.payload.Variants[part.scenario.Name],
+		Control:   control,
+		Witnessed: r.plan.Witness != nil,
+		Line:      l,
+	})
+	test.Verdict, test.Message, test.Checks = result.Verdict, result.Message, result.Checks
+	test.Exchanges, test.Deciding = result.Exchanges, result.Deciding
 }
 
 // leaveOut fills in the result of a test that did not begin.

@@ -129,7 +129,7 @@ func TestRecordedSignedAndSentAreTheSame(t *testing.T) {
 			w := postWebhook(receive(t, receiver))
 			c.change(w)
 			data := json.RawMessage(`{"a":"<&> é\u2028","n":12345678901234567890.10}`)
-			_, results := test(t, devEngine(), w, []Payload{{"job.status", data}})
+			_, results := test(t, devEngine(), w, []Payload{{EventName: "job.status", Data: data}})
 			sent := results[0].Exchanges[0].Request
 			got := receiver.Requests()[0]
 
@@ -171,7 +171,7 @@ func TestGoFetch(t *testing.T) {
 	t.Parallel()
 	receiver := &webhooktest.Receiver{}
 	w := getWebhook(receive(t, receiver))
-	test(t, devEngine(), w, []Payload{{"job_status", json.RawMessage(`{"job_id":"b3131f1d","job_status":"fetcher_approaching_dropoff"}`)}})
+	test(t, devEngine(), w, []Payload{{EventName: "job_status", Data: json.RawMessage(`{"job_id":"b3131f1d","job_status":"fetcher_approaching_dropoff"}`)}})
 	if got, want := receiver.Requests()[0].URL, w.URL+"/?job_id=b3131f1d&job_status=fetcher_approaching_dropoff"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -198,7 +198,7 @@ func TestZeroEngineIsSafe(t *testing.T) {
 func TestDataThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	p := listen(t, func(net.Conn) { t.Error("a connection was opened") })
-	run, results := test(t, devEngine(), getWebhook(p.url()), []Payload{{"a", json.RawMessage(`[1]`)}})
+	run, results := test(t, devEngine(), getWebhook(p.url()), []Payload{{EventName: "a", Data: json.RawMessage(`[1]`)}})
 	if run.Status != webhook.TestRunFinished || results[0].Outcome() != webhook.OutcomeCanceled || !strings.Contains(results[0].Message, "must be a JSON object") {
 		t.Errorf("got %+v and %s, want CANCELED in a run that is FINISHED", results[0], run.Status)
 	}

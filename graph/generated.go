@@ -324,6 +324,7 @@ type ComplexityRoot struct {
 		Nodes           func(childComplexity int, ids []string) int
 		PreviewDelivery func(childComplexity int, input PreviewDeliveryInput) int
 		TestRun         func(childComplexity int, id string) int
+		TestScenarios   func(childComplexity int, suite *webhook.TestSuite) int
 		VerifySignature func(childComplexity int, input VerifySignatureInput) int
 		Viewer          func(childComplexity int) int
 		Webhook         func(childComplexity int, id string) int
@@ -390,6 +391,14 @@ type ComplexityRoot struct {
 		EventPublished  func(childComplexity int, filter *EventFilter) int
 	}
 
+	TestCheck struct {
+		Actual   func(childComplexity int) int
+		Expected func(childComplexity int) int
+		Name     func(childComplexity int) int
+		Required func(childComplexity int) int
+		Success  func(childComplexity int) int
+	}
+
 	TestExchange struct {
 		DurationMs func(childComplexity int) int
 		Number     func(childComplexity int) int
@@ -401,6 +410,7 @@ type ComplexityRoot struct {
 	}
 
 	TestResult struct {
+		Checks     func(childComplexity int) int
 		DurationMs func(childComplexity int) int
 		EventName  func(childComplexity int) int
 		EventType  func(childComplexity int) int
@@ -460,7 +470,9 @@ type ComplexityRoot struct {
 	TestScenario struct {
 		Description func(childComplexity int) int
 		Expectation func(childComplexity int) int
+		Mend        func(childComplexity int) int
 		Name        func(childComplexity int) int
+		Suite       func(childComplexity int) int
 	}
 
 	TestWebhookPayload struct {
@@ -665,6 +677,7 @@ type QueryResolver interface {
 	PreviewDelivery(ctx context.Context, input PreviewDeliveryInput) (*DeliveryPreview, error)
 	VerifySignature(ctx context.Context, input VerifySignatureInput) (*SignatureVerdict, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
+	TestScenarios(ctx context.Context, suite *webhook.TestSuite) ([]*TestScenario, error)
 }
 type SubscriptionResolver interface {
 	DeliveryUpdated(ctx context.Context, filter *DeliveryFilter) (<-chan *webhook.Delivery, error)
@@ -682,6 +695,7 @@ type TestResultResolver interface {
 	Response(ctx context.Context, obj *webhook.TestResult) (*HTTPResponse, error)
 	Timing(ctx context.Context, obj *webhook.TestResult) (*HTTPTiming, error)
 	Exchanges(ctx context.Context, obj *webhook.TestResult) ([]*TestExchange, error)
+	Checks(ctx context.Context, obj *webhook.TestResult) ([]*TestCheck, error)
 }
 type TestRunResolver interface {
 	Webhook(ctx context.Context, obj *webhook.TestRun) (*webhook.Webhook, error)
@@ -1968,6 +1982,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.TestRun(childComplexity, args["id"].(string)), true
+	case "Query.testScenarios":
+		if e.ComplexityRoot.Query.TestScenarios == nil {
+			break
+		}
+
+		args, err := ec.field_Query_testScenarios_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.TestScenarios(childComplexity, args["suite"].(*webhook.TestSuite)), true
 	case "Query.verifySignature":
 		if e.ComplexityRoot.Query.VerifySignature == nil {
 			break
@@ -2223,6 +2248,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Subscription.EventPublished(childComplexity, args["filter"].(*EventFilter)), true
 
+	case "TestCheck.actual":
+		if e.ComplexityRoot.TestCheck.Actual == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestCheck.Actual(childComplexity), true
+	case "TestCheck.expected":
+		if e.ComplexityRoot.TestCheck.Expected == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestCheck.Expected(childComplexity), true
+	case "TestCheck.name":
+		if e.ComplexityRoot.TestCheck.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestCheck.Name(childComplexity), true
+	case "TestCheck.required":
+		if e.ComplexityRoot.TestCheck.Required == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestCheck.Required(childComplexity), true
+	case "TestCheck.success":
+		if e.ComplexityRoot.TestCheck.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestCheck.Success(childComplexity), true
+
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
 			break
@@ -2266,6 +2322,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TestExchange.Timing(childComplexity), true
 
+	case "TestResult.checks":
+		if e.ComplexityRoot.TestResult.Checks == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestResult.Checks(childComplexity), true
 	case "TestResult.durationMs":
 		if e.ComplexityRoot.TestResult.DurationMs == nil {
 			break
@@ -2523,12 +2585,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestScenario.Expectation(childComplexity), true
+	case "TestScenario.mend":
+		if e.ComplexityRoot.TestScenario.Mend == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestScenario.Mend(childComplexity), true
 	case "TestScenario.name":
 		if e.ComplexityRoot.TestScenario.Name == nil {
 			break
 		}
 
 		return e.ComplexityRoot.TestScenario.Name(childComplexity), true
+	case "TestScenario.suite":
+		if e.ComplexityRoot.TestScenario.Suite == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestScenario.Suite(childComplexity), true
 
 	case "TestWebhookPayload.testRun":
 		if e.ComplexityRoot.TestWebhookPayload.TestRun == nil {
@@ -3071,6 +3145,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
 		ec.unmarshalInputTestWebhookInput,
+		ec.unmarshalInputTestWitnessInput,
 		ec.unmarshalInputUpdateEventTypeInput,
 		ec.unmarshalInputUpdateWebhookInput,
 		ec.unmarshalInputUpdateWorkspaceInput,
@@ -3184,12 +3259,13 @@ Top-level errors carry ` + "`" + `extensions.code` + "`" + `: ` + "`" + `BAD_REQ
 ` + "`" + `CHANGES_MISSED` + "`" + ` or ` + "`" + `INTERNAL_SERVER_ERROR` + "`" + `.
 
 **Limits.** 1 MiB a request, with JSON of at most 10,000 values nested 32 deep in the variables; 64 KiB, 1,000 tokens,
-60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 50 tests and
-60 seconds a run; 10 seconds a request, 75 where it waits for a test run, and no limit for a subscription; of runs that
-nobody waits for, each process has at most 20 under way at a time, 5 of them of one workspace. An operation costs at most
-10,000: a field costs 1, a request's or response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + `
-(25 where none is given), any other list by 10. An operation over a limit is refused whole with
-` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before anything is run. An answer, or one result of a subscription, holds at most 16 MiB of bodies, events' data, schemas and examples.
+60 fragments, 20 root fields, 30 aliases in one selection and a depth of 12 a document; 100 items a page; 200 tests
+and 60 seconds a run, outside of development mode 10 runs a minute in a workspace; 10 seconds a request, 75 where it
+waits for a test run, and no limit for a subscription; of runs that nobody waits for, each process has at most 20
+under way at a time, 5 of them of one workspace. An operation costs at most 10,000: a field costs 1, a request's or
+response's body 20; a connection multiplies what is in it by its ` + "`" + `first` + "`" + ` or ` + "`" + `last` + "`" + ` (25 where none is given), any other
+list by 10. An operation over a limit is refused whole with ` + "`" + `COMPLEXITY_LIMIT_EXCEEDED` + "`" + `, before anything is run. An
+answer, or one result of a subscription, holds at most 16 MiB of bodies, events' data, schemas and examples.
 
 **Growth.** What is here stays. Fields, arguments and enum values are added; treat an unknown enum value as you would a
 missing one.
@@ -3363,6 +3439,12 @@ type Query {
     """A test run's id."""
     id: ID!
   ): TestRun @hasScope(scope: WEBHOOKS_READ)
+
+  """The scenarios that a test can put an endpoint through, in the order in which they are reported. They are the same for everybody."""
+  testScenarios(
+    """Keep only this suite."""
+    suite: TestSuite
+  ): [TestScenario!]
 }
 
 """Everything that can be changed. Mistakes a caller can mend come back as ` + "`" + `userErrors` + "`" + `, at most 50; then the object field is ` + "`" + `null` + "`" + ` and nothing was changed, unless the field says otherwise."""
@@ -3567,7 +3649,7 @@ type UserError {
   code: UserErrorCode!
   """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `["input"]` + "`" + ` when no one field is to blame."""
   field: [String!]
-  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
+  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + ` and ` + "`" + `LIMIT_REACHED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
   retryAfterMs: Int
 }
 
@@ -4527,6 +4609,16 @@ input TestWebhookInput {
   eventNames: [String!] = []
   """Data to send instead of the examples."""
   payloads: [TestPayloadInput!] = []
+  """
+  Which scenarios to run. Those that may fare differently from event type to event type (` + "`" + `valid` + "`" + ` and ` + "`" + `schema.*` + "`" + `) are run for
+  each, the others for the first. Each suite begins with ` + "`" + `valid` + "`" + `: the others are judged against it. A run has at most 200
+  tests, sends at most 1,000 requests, 8 of them at the same time (50 in ` + "`" + `http.burst` + "`" + `), and ends after 60 s.
+  """
+  suite: TestSuite = DELIVERY
+  """Names of scenarios to run instead of a suite, such as ` + "`" + `["timestamp.stale"]` + "`" + `; ` + "`" + `valid` + "`" + ` goes before them in any case."""
+  scenarios: [String!]
+  """Who can say how often an event took effect. Without one the scenarios about duplicates end as ` + "`" + `WARN` + "`" + ` at best."""
+  witness: TestWitnessInput
   """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
   activate: Boolean = false
   """
@@ -4538,14 +4630,45 @@ input TestWebhookInput {
   idempotencyKey: String
 }
 
+"""
+A URL of the receiver's side that says how often a message took effect, called by ` + "`" + `GET` + "`" + ` with the parameter ` + "`" + `messageId` + "`" + ` behind
+its query, under the same rules as any webhook's. It answers 200 with a number, or with an object such as ` + "`" + `{"count": 1}` + "`" + `.
+"""
+input TestWitnessInput {
+  """The URL."""
+  url: URL!
+  """Headers for it, such as credentials. They are sent, and never kept."""
+  headers: [HttpHeaderInput!] = []
+}
+
+"""A set of scenarios."""
+enum TestSuite {
+  """One valid, signed event per event type."""
+  DELIVERY
+  """Forged, stale and rotated signatures."""
+  SIGNATURES
+  """Duplicates, retries and order."""
+  IDEMPOTENCY
+  """Unusual and hostile bodies, types and data."""
+  ROBUSTNESS
+  """Methods, connections, sizes, speed, TLS."""
+  TRANSPORT
+  """All of them."""
+  CONFORMANCE
+}
+
 """What a test puts an endpoint through, and what a good endpoint answers."""
 type TestScenario {
-  """A stable name, such as ` + "`" + `valid` + "`" + `."""
+  """A stable name, such as ` + "`" + `valid` + "`" + ` or ` + "`" + `signature.tampered-body` + "`" + `."""
   name: String!
+  """The suite it belongs to."""
+  suite: TestSuite!
   """What is sent."""
   description: String!
   """What a good endpoint answers, and why it matters."""
   expectation: String!
+  """What to do where the endpoint answers something else."""
+  mend: String!
 }
 
 """The outcome of ` + "`" + `testWebhook` + "`" + `."""
@@ -4596,7 +4719,7 @@ type TestRun implements Node {
   testsFailed: Int!
   """The tests, in the order of event types, then scenarios; all of them from the run's beginning on."""
   tests(
-    """Return at most this many, from the start. A run has at most 50; at most 100 are taken."""
+    """Return at most this many, from the start. A run has at most 200; at most 100 are taken."""
     first: Int = 50
     """Return only items after this cursor."""
     after: String
@@ -4633,13 +4756,13 @@ type TestResult implements Node {
   success: Boolean
   """The outcome in one sentence, with what to mend where it failed; empty until done."""
   message: String!
-  """How the request ended; ` + "`" + `null` + "`" + ` until done."""
+  """How the deciding request ended; ` + "`" + `null` + "`" + ` until done, and where none was sent because the test was skipped or looks below HTTP."""
   outcome: Outcome
-  """When the request was sent; ` + "`" + `null` + "`" + ` while it waits."""
+  """When the deciding request was sent; ` + "`" + `null` + "`" + ` while it waits."""
   startedAt: DateTime
   """How long the answer took; ` + "`" + `null` + "`" + ` until done."""
   durationMs: Float
-  """The deciding request; ` + "`" + `null` + "`" + ` until done, and where none was sent."""
+  """The deciding request: the first whose answer was wrong, else the last; ` + "`" + `null` + "`" + ` until done, and where none was sent."""
   request: HttpRequest
   """The answer to it; ` + "`" + `null` + "`" + ` where nothing came."""
   response: HttpResponse
@@ -4647,6 +4770,22 @@ type TestResult implements Node {
   timing: HttpTiming
   """Every exchange of the test, in order; most tests have one."""
   exchanges: [TestExchange!]!
+  """Each thing that was checked; none until done, and where the test was skipped or cut off."""
+  checks: [TestCheck!]!
+}
+
+"""One thing that a test checked."""
+type TestCheck {
+  """What was checked, such as ` + "`" + `status is 2xx` + "`" + `."""
+  name: String!
+  """Whether it held."""
+  success: Boolean!
+  """Whether the test fails where it does not hold; ` + "`" + `false` + "`" + ` for advice."""
+  required: Boolean!
+  """What was expected; ` + "`" + `null` + "`" + ` where the name says it all."""
+  expected: String
+  """What was seen; likewise."""
+  actual: String
 }
 
 """The judgement of a test."""
@@ -5753,6 +5892,22 @@ func (ec *executionContext) childFields_SignatureVerdict(ctx context.Context, fi
 	return nil, fmt.Errorf("no field named %q was found under type SignatureVerdict", field.Name)
 }
 
+func (ec *executionContext) childFields_TestCheck(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_TestCheck_name(ctx, field)
+	case "success":
+		return ec.fieldContext_TestCheck_success(ctx, field)
+	case "required":
+		return ec.fieldContext_TestCheck_required(ctx, field)
+	case "expected":
+		return ec.fieldContext_TestCheck_expected(ctx, field)
+	case "actual":
+		return ec.fieldContext_TestCheck_actual(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestCheck", field.Name)
+}
+
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "number":
@@ -5805,6 +5960,8 @@ func (ec *executionContext) childFields_TestResult(ctx context.Context, field gr
 		return ec.fieldContext_TestResult_timing(ctx, field)
 	case "exchanges":
 		return ec.fieldContext_TestResult_exchanges(ctx, field)
+	case "checks":
+		return ec.fieldContext_TestResult_checks(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestResult", field.Name)
 }
@@ -5891,10 +6048,14 @@ func (ec *executionContext) childFields_TestScenario(ctx context.Context, field 
 	switch field.Name {
 	case "name":
 		return ec.fieldContext_TestScenario_name(ctx, field)
+	case "suite":
+		return ec.fieldContext_TestScenario_suite(ctx, field)
 	case "description":
 		return ec.fieldContext_TestScenario_description(ctx, field)
 	case "expectation":
 		return ec.fieldContext_TestScenario_expectation(ctx, field)
+	case "mend":
+		return ec.fieldContext_TestScenario_mend(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestScenario", field.Name)
 }
@@ -6882,6 +7043,20 @@ func (ec *executionContext) field_Query_testRun_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_testScenarios_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "suite",
+		func(ctx context.Context, v any) (*webhook.TestSuite, error) {
+			return ec.unmarshalOTestSuite2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["suite"] = arg0
 	return args, nil
 }
 
@@ -13484,6 +13659,50 @@ func (ec *executionContext) fieldContext_Query_testRun(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_testScenarios(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_testScenarios(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().TestScenarios(ctx, fc.Args["suite"].(*webhook.TestSuite))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*TestScenario) graphql.Marshaler {
+			return ec.marshalOTestScenario2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestScenarioᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_testScenarios(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestScenario(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_testScenarios_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query___type(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14367,6 +14586,121 @@ func (ec *executionContext) fieldContext_Subscription_eventPublished(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _TestCheck_name(ctx context.Context, field graphql.CollectedField, obj *TestCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestCheck_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestCheck_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestCheck", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestCheck_success(ctx context.Context, field graphql.CollectedField, obj *TestCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestCheck_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestCheck_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestCheck", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TestCheck_required(ctx context.Context, field graphql.CollectedField, obj *TestCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestCheck_required(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Required, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestCheck_required(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestCheck", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TestCheck_expected(ctx context.Context, field graphql.CollectedField, obj *TestCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestCheck_expected(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Expected, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestCheck_expected(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestCheck", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestCheck_actual(ctx context.Context, field graphql.CollectedField, obj *TestCheck) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestCheck_actual(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Actual, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestCheck_actual(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestCheck", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14949,6 +15283,38 @@ func (ec *executionContext) fieldContext_TestResult_exchanges(_ context.Context,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TestExchange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestResult_checks(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestResult_checks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TestResult().Checks(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*TestCheck) graphql.Marshaler {
+			return ec.marshalNTestCheck2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestCheckᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestResult_checks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestResult",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestCheck(ctx, field)
 		},
 	}
 	return fc, nil
@@ -15649,6 +16015,29 @@ func (ec *executionContext) fieldContext_TestScenario_name(_ context.Context, fi
 	return graphql.NewScalarFieldContext("TestScenario", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _TestScenario_suite(ctx context.Context, field graphql.CollectedField, obj *TestScenario) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestScenario_suite(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Suite, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.TestSuite) graphql.Marshaler {
+			return ec.marshalNTestSuite2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestScenario_suite(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestScenario", field, false, false, errors.New("field of type TestSuite does not have child fields"))
+}
+
 func (ec *executionContext) _TestScenario_description(ctx context.Context, field graphql.CollectedField, obj *TestScenario) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15692,6 +16081,29 @@ func (ec *executionContext) _TestScenario_expectation(ctx context.Context, field
 	)
 }
 func (ec *executionContext) fieldContext_TestScenario_expectation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestScenario", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestScenario_mend(ctx context.Context, field graphql.CollectedField, obj *TestScenario) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestScenario_mend(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mend, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestScenario_mend(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TestScenario", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
@@ -20458,6 +20870,9 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 	if _, present := asMap["payloads"]; !present {
 		asMap["payloads"] = []any{}
 	}
+	if _, present := asMap["suite"]; !present {
+		asMap["suite"] = "DELIVERY"
+	}
 	if _, present := asMap["activate"]; !present {
 		asMap["activate"] = false
 	}
@@ -20465,7 +20880,7 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 		asMap["wait"] = true
 	}
 
-	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "activate", "wait", "idempotencyKey"}
+	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "suite", "scenarios", "witness", "activate", "wait", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20493,6 +20908,27 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.Payloads = graphql.OmittableOf(data)
+		case "suite":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("suite"))
+			data, err := ec.unmarshalOTestSuite2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Suite = graphql.OmittableOf(data)
+		case "scenarios":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scenarios"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scenarios = graphql.OmittableOf(data)
+		case "witness":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("witness"))
+			data, err := ec.unmarshalOTestWitnessInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestWitnessInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Witness = graphql.OmittableOf(data)
 		case "activate":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("activate"))
 			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
@@ -20514,6 +20950,47 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.IdempotencyKey = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputTestWitnessInput(ctx context.Context, obj any) (TestWitnessInput, error) {
+	var it TestWitnessInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["headers"]; !present {
+		asMap["headers"] = []any{}
+	}
+
+	fieldsInOrder := [...]string{"url", "headers"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "url":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("url"))
+			data, err := ec.unmarshalNURL2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.URL = data
+		case "headers":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("headers"))
+			data, err := ec.unmarshalOHttpHeaderInput2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐHTTPHeaderInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Headers = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -23947,6 +24424,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "testScenarios":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_testScenarios(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -24424,6 +24923,64 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var testCheckImplementors = []string{"TestCheck"}
+
+func (ec *executionContext) _TestCheck(ctx context.Context, sel ast.SelectionSet, obj *TestCheck) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testCheckImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestCheck")
+		case "name":
+			out.Values[i] = ec._TestCheck_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "success":
+			out.Values[i] = ec._TestCheck_success(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "required":
+			out.Values[i] = ec._TestCheck_required(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "expected":
+			out.Values[i] = ec._TestCheck_expected(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "actual":
+			out.Values[i] = ec._TestCheck_actual(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
 }
 
 var testExchangeImplementors = []string{"TestExchange"}
@@ -24911,6 +25468,44 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "checks":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_checks(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -25300,6 +25895,11 @@ func (ec *executionContext) _TestScenario(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "suite":
+			out.Values[i] = ec._TestScenario_suite(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "description":
 			out.Values[i] = ec._TestScenario_description(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -25307,6 +25907,11 @@ func (ec *executionContext) _TestScenario(ctx context.Context, sel ast.Selection
 			}
 		case "expectation":
 			out.Values[i] = ec._TestScenario_expectation(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mend":
+			out.Values[i] = ec._TestScenario_mend(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27695,6 +28300,32 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	return ret
 }
 
+func (ec *executionContext) marshalNTestCheck2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestCheckᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestCheck) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTestCheck2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestCheck(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTestCheck2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestCheck(ctx context.Context, sel ast.SelectionSet, v *TestCheck) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TestCheck(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNTestExchange2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestExchangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestExchange) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -27874,6 +28505,23 @@ func (ec *executionContext) unmarshalNTestStatus2githubᚗcomᚋhookqlᚋhookql�
 }
 
 func (ec *executionContext) marshalNTestStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestStatus(ctx context.Context, sel ast.SelectionSet, v webhook.TestStatus) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNTestSuite2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx context.Context, v any) (webhook.TestSuite, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.TestSuite(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTestSuite2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx context.Context, sel ast.SelectionSet, v webhook.TestSuite) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -28998,6 +29646,44 @@ func (ec *executionContext) marshalOTestRunConnection2ᚖgithubᚗcomᚋhookql�
 	return ec._TestRunConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOTestScenario2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestScenarioᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestScenario) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTestScenario2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestScenario(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOTestSuite2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx context.Context, v any) (*webhook.TestSuite, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.TestSuite(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTestSuite2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx context.Context, sel ast.SelectionSet, v *webhook.TestSuite) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOTestVerdict2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdictᚄ(ctx context.Context, v any) ([]webhook.Verdict, error) {
 	if v == nil {
 		return nil, nil
@@ -29058,6 +29744,14 @@ func (ec *executionContext) marshalOTestWebhookPayload2ᚖgithubᚗcomᚋhookql�
 		return graphql.Null
 	}
 	return ec._TestWebhookPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTestWitnessInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestWitnessInput(ctx context.Context, v any) (*TestWitnessInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputTestWitnessInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOURL2ᚖstring(ctx context.Context, v any) (*string, error) {

@@ -660,6 +660,20 @@ type SignatureVerdict struct {
 type Subscription struct {
 }
 
+// One thing that a test checked.
+type TestCheck struct {
+	// What was checked, such as `status is 2xx`.
+	Name string `json:"name"`
+	// Whether it held.
+	Success bool `json:"success"`
+	// Whether the test fails where it does not hold; `false` for advice.
+	Required bool `json:"required"`
+	// What was expected; `null` where the name says it all.
+	Expected *string `json:"expected,omitempty"`
+	// What was seen; likewise.
+	Actual *string `json:"actual,omitempty"`
+}
+
 // An endpoint that is not registered.
 type TestEndpointInput struct {
 	// Where to send.
@@ -750,12 +764,16 @@ type TestRunEdge struct {
 
 // What a test puts an endpoint through, and what a good endpoint answers.
 type TestScenario struct {
-	// A stable name, such as `valid`.
+	// A stable name, such as `valid` or `signature.tampered-body`.
 	Name string `json:"name"`
+	// The suite it belongs to.
+	Suite webhook.TestSuite `json:"suite"`
 	// What is sent.
 	Description string `json:"description"`
 	// What a good endpoint answers, and why it matters.
 	Expectation string `json:"expectation"`
+	// What to do where the endpoint answers something else.
+	Mend string `json:"mend"`
 }
 
 // What to test. Give one.
@@ -774,6 +792,14 @@ type TestWebhookInput struct {
 	EventNames graphql.Omittable[[]string] `json:"eventNames,omitempty"`
 	// Data to send instead of the examples.
 	Payloads graphql.Omittable[[]*TestPayloadInput] `json:"payloads,omitempty"`
+	// Which scenarios to run. Those that may fare differently from event type to event type (`valid` and `schema.*`) are run for
+	// each, the others for the first. Each suite begins with `valid`: the others are judged against it. A run has at most 200
+	// tests, sends at most 1,000 requests, 8 of them at the same time (50 in `http.burst`), and ends after 60 s.
+	Suite graphql.Omittable[*webhook.TestSuite] `json:"suite,omitempty"`
+	// Names of scenarios to run instead of a suite, such as `["timestamp.stale"]`; `valid` goes before them in any case.
+	Scenarios graphql.Omittable[[]string] `json:"scenarios,omitempty"`
+	// Who can say how often an event took effect. Without one the scenarios about duplicates end as `WARN` at best.
+	Witness graphql.Omittable[*TestWitnessInput] `json:"witness,omitempty"`
 	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
 	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRun` until its `status` is
@@ -789,6 +815,15 @@ type TestWebhookPayload struct {
 	TestRun *webhook.TestRun `json:"testRun,omitempty"`
 	// What to mend.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A URL of the receiver's side that says how often a message took effect, called by `GET` with the parameter `messageId` behind
+// its query, under the same rules as any webhook's. It answers 200 with a number, or with an object such as `{"count": 1}`.
+type TestWitnessInput struct {
+	// The URL.
+	URL string `json:"url"`
+	// Headers for it, such as credentials. They are sent, and never kept.
+	Headers graphql.Omittable[[]*HTTPHeaderInput] `json:"headers,omitempty"`
 }
 
 // Changes to an event type. Omitted fields stay as they are. `null` clears `documentation` and `schema`, and has `example`
@@ -896,7 +931,7 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
-	// When it is worth to try again, for `OVERLOADED`; `null` where nobody knows.
+	// When it is worth to try again, for `OVERLOADED` and `LIMIT_REACHED`; `null` where nobody knows.
 	RetryAfterMs *int `json:"retryAfterMs,omitempty"`
 }
 

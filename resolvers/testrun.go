@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hookql/hookql/delivery/probe"
 	"github.com/hookql/hookql/graph"
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -138,11 +139,11 @@ func (r testResultResolver) EventType(ctx context.Context, result *webhook.TestR
 
 // Scenario is what the endpoint was put through.
 func (r testResultResolver) Scenario(_ context.Context, result *webhook.TestResult) (*graph.TestScenario, error) {
-	return &graph.TestScenario{
-		Name:        result.Scenario,
-		Description: "One correct event, built and signed just as a real delivery to this endpoint would be.",
-		Expectation: "An answer with a 2xx status within the time allowed. Any other counts as not received, and a real event would be sent again.",
-	}, nil
+	s := probe.Find(result.Scenario)
+	if s == nil { // of a version that has others
+		s = &probe.Scenario{Name: result.Scenario, Suite: webhook.SuiteConformance}
+	}
+	return testScenario(s), nil
 }
 
 // Verdict is the judgement of a test.
@@ -165,27 +166,36 @@ func (r testResultResolver) Exchanges(ctx context.Context, result *webhook.TestR
 	return shown, err
 }
 
-// deciding is the exchange that decided a test, which is the last; nil where
-// none was begun, and until the test is done.
+// Checks are what was checked.
+func (r testResultResolver) Checks(_ context.Context, result *webhook.TestResult) ([]*graph.TestCheck, error) {
+	shown := make([]*graph.TestCheck, len(result.Checks))
+	for i, c := range result.Checks {
+		shown[i] = &graph.TestCheck{Name: c.Name, Success: c.Success, Required: c.Required, Expected: orNull(c.Expected), Actual: orNull(c.Actual)}
+	}
+	return shown, nil
+}
+
+// deciding is the exchange that decided a test; nil until it is done, and where
+// none did.
 func (r testResultResolver) deciding(ctx context.Context, result *webhook.TestResult) (*graph.TestExchange, error) {
 	exchanges, err := r.Exchanges(ctx, result)
-	if err != nil || len(exchanges) == 0 {
+	if err != nil || result.Deciding < 1 || result.Deciding > len(exchanges) {
 		return nil, err
 	}
-	return exchanges[len(exchanges)-1], nil
+	return exchanges[result.Deciding-1], nil
 }
 
 // Outcome is how the deciding request ended.
 func (r testResultResolver) Outcome(ctx context.Context, result *webhook.TestResult) (*webhook.Outcome, error) {
-	if !result.Done() {
+	exchanges, err := loadersOf(ctx).exchanges(ctx, result.ID)
+	if err != nil {
+		return nil, err
+	}
+	outcome := (&webhook.Test{TestResult: *result, Exchanges: exchanges}).Outcome()
+	if outcome == "" {
 		return nil, nil
 	}
-	outcome := webhook.OutcomeCanceled
-	x, err := r.deciding(ctx, result)
-	if x != nil {
-		outcome = x.Outcome
-	}
-	return &outcome, err
+	return &outcome, nil
 }
 
 // StartedAt is when the deciding request was sent. One that has no answer yet

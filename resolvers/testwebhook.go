@@ -11,12 +11,15 @@ import (
 
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/payload"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
 const (
-	// maxTests is how many tests one run holds.
-	maxTests = 50
+	// maxTypes is how many event types one run tests, and maxTests how many tests
+	// it holds.
+	maxTypes = 50
+	maxTests = 200
 	// testReserve is what of a request's time is left to keep a run and answer.
 	testReserve = 10 * time.Second
 )
@@ -47,6 +50,9 @@ func (r mutationResolver) testWebhook(ctx context.Context, input graph.TestWebho
 		return nil, err
 	}
 	plan := delivery.Plan{Webhook: w, Payloads: payloads, Idempotency: key}
+	if err := r.choose(ctx, &plan, input); err != nil {
+		return nil, err
+	}
 	if or(input.Activate, false) {
 		plan.Succeeded = func(ctx context.Context) error { return r.activate(ctx, w) }
 	}
@@ -264,16 +270,25 @@ func (r *Resolver) misfit(ctx context.Context, t *webhook.EventType, data json.R
 
 // fits says whether data fits the schema of its event type, where there is one.
 func (r *Resolver) fits(ctx context.Context, t *webhook.EventType, data json.RawMessage) error {
+	schema, err := r.schemaOf(ctx, t)
+	if err != nil || schema == nil {
+		return err
+	}
+	return schema.Check(data)
+}
+
+// schemaOf is the schema of an event type; nil where it has none.
+func (r *Resolver) schemaOf(ctx context.Context, t *webhook.EventType) (*payload.Schema, error) {
 	text, err := loadersOf(ctx).schema(ctx, t.ID)
 	if err != nil || text == nil {
-		return err
+		return nil, err
 	}
 	schema, err := r.Schemas.Compile(text)
 	if err != nil {
 		// It was compiled before it was kept, so this is no mistake of the caller.
-		return fmt.Errorf("compile the schema of %s: %v", t.Name, err)
+		return nil, fmt.Errorf("compile the schema of %s: %v", t.Name, err)
 	}
-	return schema.Check(data)
+	return schema, nil
 }
 
 // checkData says whether the data can be sent to the webhook at all, and
@@ -301,7 +316,7 @@ func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*we
 		return nil, err
 	}
 	types := keep(all, func(t *webhook.EventType) bool { return w.Subscribes(t.Name) })
-	if len(names) > 0 && len(names) <= maxTests {
+	if len(names) > 0 && len(names) <= maxTypes {
 		types, err = named(w, names, all)
 	}
 	switch {
@@ -310,9 +325,9 @@ func testedTypes(ctx context.Context, w *webhook.Webhook, names []string) ([]*we
 	case len(types) == 0:
 		return nil, webhook.NewError(webhook.UnknownEventType,
 			"No event type of the catalogue fits what this webhook subscribes to, so there is nothing to test.", "eventNames")
-	case max(len(types), len(names)) > maxTests:
+	case max(len(types), len(names)) > maxTypes:
 		return nil, webhook.NewError(webhook.TooLong,
-			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTests, max(len(types), len(names))), "eventNames")
+			fmt.Sprintf("One run tests at most %d event types, this would be %d. Name those to test in `eventNames`.", maxTypes, max(len(types), len(names))), "eventNames")
 	}
 	return types, nil
 }

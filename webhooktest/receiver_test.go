@@ -75,18 +75,7 @@ func TestReceiverLimits(t *testing.T) {
 
 func TestReceiverJudgesSignatures(t *testing.T) {
 	t.Parallel()
-	lib, err := standardwebhooks.NewWebhook(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	sign := func(content string) http.Header {
-		signature, err := lib.Sign("evt_1", now, []byte(content))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return http.Header{"Webhook-Id": {"evt_1"}, "Webhook-Timestamp": {unix(now)}, "Webhook-Signature": {signature}}
-	}
+	sign := func(content string) http.Header { return signNow(t, content) }
 	secrets := func(list ...string) func(context.Context, string) ([]string, error) {
 		return func(_ context.Context, url string) ([]string, error) {
 			if !strings.HasPrefix(url, "http://x.example/hook") {
@@ -240,4 +229,45 @@ func TestReceiversAtOnce(t *testing.T) {
 	if got := len(r.Requests("n0")) + len(r.Requests("n1")) + len(r.Requests("n2")); got != 50 {
 		t.Errorf("got %d requests, want 50", got)
 	}
+}
+
+// A strict receiver takes what verifies and nothing else.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	receivers := &Receivers{Secrets: func(context.Context, string) ([]string, error) { return []string{secret}, nil }}
+	for _, test := range []struct {
+		name, method, body string
+		header             http.Header
+		want               int
+	}{
+		{"correct", "POST", "{}", signNow(t, "{}"), 200},
+		{"correct GET", "GET", "", signNow(t, ""), 200},
+		{"changed", "POST", "{ }", signNow(t, "{}"), 401},
+		{"unsigned", "POST", "{}", nil, 401},
+		{"no JSON", "POST", "{", signNow(t, "{"), 400},
+		{"too large", "POST", strings.Repeat(" ", MaxBody+1), signNow(t, "{}"), 413},
+		{"method", "PUT", "{}", signNow(t, "{}"), 405},
+	} {
+		if got := call(t, receivers, test.method, "http://x.example/strict-one", strings.NewReader(test.body), test.header).Code; got != test.want {
+			t.Errorf("%s: answered %d, want %d", test.name, got, test.want)
+		}
+	}
+	if got := call(t, receivers, "POST", "http://x.example/one", strings.NewReader("{}"), nil).Code; got != 200 {
+		t.Errorf("one that is not strict answered %d to an unsigned event, want 200", got)
+	}
+}
+
+// signNow is the header of a request with some content.
+func signNow(t *testing.T, content string) http.Header {
+	t.Helper()
+	lib, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	signature, err := lib.Sign("evt_1", now, []byte(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return http.Header{"Webhook-Id": {"evt_1"}, "Webhook-Timestamp": {unix(now)}, "Webhook-Signature": {signature}}
 }

@@ -21,10 +21,12 @@ const MaxReceivers = 100
 //	GET        NAME/requests what it remembers, as JSON, newest first
 //
 // below wherever http.StripPrefix puts it. A receiver is made by its first
-// delivery. The zero Receivers is usable. It is safe for concurrent use; its
-// fields are set before the first request.
+// delivery. One whose name begins with "strict-" answers as Strict does. The zero
+// Receivers is usable. It is safe for concurrent use; its fields are set before
+// the first request.
 type Receivers struct {
-	// Answer and Secrets are those of every receiver.
+	// Answer and Secrets are those of every receiver; Answer of none that is
+	// strict.
 	Answer  func(Request) Answer
 	Secrets func(ctx context.Context, url string) ([]string, error)
 
@@ -78,6 +80,9 @@ func (r *Receivers) named(name string) *Receiver {
 	if receiver == nil {
 		r.makeRoom()
 		receiver = &named{Receiver: &Receiver{Answer: r.Answer, Secrets: r.Secrets}}
+		if strings.HasPrefix(name, "strict-") {
+			receiver.Answer = Strict
+		}
 		r.byName[name] = receiver
 	}
 	receiver.usedAt = time.Now()

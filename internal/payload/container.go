@@ -181,16 +181,25 @@ func (r rules) length() (n int, unique bool) {
 	return n, unique
 }
 
-// item is what the item at a place must fit.
-func (r rules) item(i int) (schemas []*jsonschema.Schema) {
+// item is what to make the item at a place fit: the first are those that the
+// array must contain.
+func (r rules) item(i int) []*jsonschema.Schema {
+	schemas := r.listed(i)
+	for _, s := range r {
+		if i < contained(s) {
+			schemas = append(schemas, s.Contains)
+		}
+	}
+	return schemas
+}
+
+// listed is what the schemas say of the item at a place, because it is there.
+func (r rules) listed(i int) (schemas []*jsonschema.Schema) {
 	for _, s := range r {
 		if i < len(s.PrefixItems) {
 			schemas = append(schemas, s.PrefixItems[i])
 		} else if s.Items2020 != nil {
 			schemas = append(schemas, s.Items2020)
-		}
-		if i < contained(s) {
-			schemas = append(schemas, s.Contains)
 		}
 	}
 	return schemas

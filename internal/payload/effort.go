@@ -20,6 +20,8 @@ const (
 	// maxEffort is how many schemas are applied to values in one check; each
 	// takes up to 5 µs.
 	maxEffort = 1_000_000
+	// bytesPerEffort are how many bytes of text a pattern reads in that time.
+	bytesPerEffort = 256
 )
 
 // efforts are, for each schema and depth of data, how many schemas are applied
@@ -34,6 +36,13 @@ func (e efforts) of(s *jsonschema.Schema, v any) int {
 		return maxEffort + 1
 	}
 	return min(maxEffort+1, e[s][depth]*values)
+}
+
+// reading is how much more work it can be where a value is that many bytes of
+// text: every schema may have a pattern.
+func (e efforts) reading(s *jsonschema.Schema, v any, bytes int) int {
+	_, depth := measure(v)
+	return e[s][min(depth, maxNesting)] * (bytes / bytesPerEffort)
 }
 
 // measure counts the values in v, itself too, and how deep they are nested.

@@ -26,16 +26,16 @@ var errNoExample = errors.New("no data was found that fits the schema")
 // schema can be satisfied, and not every one that can be is understood here:
 // then it is an error.
 func (s *Schema) Example() (json.RawMessage, error) {
-	m := maker{efforts: s.efforts, onPath: make(map[*jsonschema.Schema]bool)}
-	v, ok := m.make([]*jsonschema.Schema{s.root}, 0)
+	v, ok := s.newMaker().make([]*jsonschema.Schema{s.root}, 0)
 	if !ok || s.check(v) != nil {
 		return nil, errNoExample
 	}
 	return webhook.EncodeJSON(v)
 }
 
-// maker makes one example.
+// maker makes one example, or reworks one.
 type maker struct {
+	root    *jsonschema.Schema
 	efforts efforts
 	effort  int
 	steps   int
@@ -43,6 +43,10 @@ type maker struct {
 	// onPath are the schemas whose values are being made: one of them below
 	// itself is left out where it may be.
 	onPath map[*jsonschema.Schema]bool
+}
+
+func (s *Schema) newMaker() *maker {
+	return &maker{root: s.root, efforts: s.efforts, onPath: make(map[*jsonschema.Schema]bool)}
 }
 
 // rules are schemas that one value must fit all at once: what a schema says
@@ -54,6 +58,9 @@ type rules []*jsonschema.Schema
 func (m *maker) fit(r rules, v any) bool {
 	return !slices.ContainsFunc(r, func(s *jsonschema.Schema) bool {
 		m.effort += m.efforts.of(s, v)
+		if text, isText := v.(string); isText {
+			m.effort += m.efforts.reading(s, v, len(text))
+		}
 		return m.effort > maxEffort || s.Validate(v) != nil
 	})
 }
@@ -64,15 +71,26 @@ func (m *maker) make(schemas []*jsonschema.Schema, nth int) (v any, ok bool) {
 	if m.depth >= maxDepth {
 		return nil, false
 	}
+	defer m.enter(schemas)()
+	return m.choose(nil, schemas, nth)
+}
+
+// enter notes that a value of the schemas is being made, until leave is called.
+func (m *maker) enter(schemas []*jsonschema.Schema) (leave func()) {
 	m.depth++
-	defer func() { m.depth-- }()
+	var entered []*jsonschema.Schema
 	for _, s := range schemas {
 		if !m.onPath[s] {
 			m.onPath[s] = true
-			defer delete(m.onPath, s)
+			entered = append(entered, s)
 		}
 	}
-	return m.choose(nil, schemas, nth)
+	return func() {
+		m.depth--
+		for _, s := range entered {
+			delete(m.onPath, s)
+		}
+	}
 }
 
 // choose takes over what a value must fit from open to settled, one schema
@@ -218,7 +236,7 @@ func (r rules) types() []string {
 			return !slices.Contains(allowed, kind) && (kind != "integer" || !slices.Contains(allowed, "number"))
 		})
 	}
-	if slices.Contains(all, "number") && !slices.ContainsFunc(r, saysInteger) {
+	if slices.Contains(all, "number") && !r.whole() {
 		all = slices.DeleteFunc(all, func(kind string) bool { return kind == "integer" })
 	}
 	if !typed {
@@ -227,8 +245,11 @@ func (r rules) types() []string {
 	return all
 }
 
-func saysInteger(s *jsonschema.Schema) bool {
-	return s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer")
+// whole says whether a number must be an integer.
+func (r rules) whole() bool {
+	return slices.ContainsFunc(r, func(s *jsonschema.Schema) bool {
+		return s.Types != nil && slices.Contains(s.Types.ToStrings(), "integer")
+	})
 }
 
 // likelyType is the type that rules are about which name none.

@@ -35,18 +35,12 @@ var formats = map[string]string{
 
 // text makes a string, the nth of those that differ.
 func (m *maker) text(r rules, nth int) (any, bool) {
-	least, most := 0, -1
+	least, most := r.lengths()
 	s := "text"
 	if nth > 0 {
 		s = fmt.Sprint("text", nth)
 	}
 	for _, schema := range r {
-		if schema.MinLength != nil {
-			least = max(least, *schema.MinLength)
-		}
-		if n := schema.MaxLength; n != nil && (most < 0 || *n < most) {
-			most = *n
-		}
 		if schema.Format != nil && formats[schema.Format.Name] != "" {
 			s = fmt.Sprintf(formats[schema.Format.Name], nth+1)
 		}
@@ -68,6 +62,21 @@ func (m *maker) text(r rules, nth int) (any, bool) {
 		return string([]rune(s)[length-most:]), true // the end is what differs
 	}
 	return s, true
+}
+
+// lengths are how many characters a string must have and may have; most is -1
+// where nothing says so.
+func (r rules) lengths() (least, most int) {
+	most = -1
+	for _, s := range r {
+		if s.MinLength != nil {
+			least = max(least, *s.MinLength)
+		}
+		if n := s.MaxLength; n != nil && (most < 0 || *n < most) {
+			most = *n
+		}
+	}
+	return least, most
 }
 
 // matching is a text that a regular expression may match: the shortest but for
@@ -197,7 +206,23 @@ func commonMultiple(a, b *big.Rat) *big.Rat {
 // a multiple of step, and the middle between them.
 func (r rules) anchors(step *big.Rat) []*big.Rat {
 	anchors := []*big.Rat{big.NewRat(1, 1), new(big.Rat)}
-	var low, high *big.Rat
+	low, high := r.bounds()
+	for _, bound := range []*big.Rat{low, high} {
+		if bound != nil {
+			anchors = append(anchors, bound, multiple(bound, step))
+		}
+	}
+	if low != nil && high != nil {
+		middle := new(big.Rat).Add(low, high)
+		middle.Quo(middle, big.NewRat(2, 1))
+		anchors = append(anchors, middle, multiple(middle, step))
+	}
+	return anchors
+}
+
+// bounds are the highest of the lower bounds and the lowest of the upper ones,
+// whether they belong to the range or not; nil where there is none.
+func (r rules) bounds() (low, high *big.Rat) {
 	for _, s := range r {
 		for _, bound := range []*big.Rat{s.Minimum, s.ExclusiveMinimum} {
 			if bound != nil && (low == nil || bound.Cmp(low) > 0) {
@@ -210,17 +235,7 @@ func (r rules) anchors(step *big.Rat) []*big.Rat {
 			}
 		}
 	}
-	for _, bound := range []*big.Rat{low, high} {
-		if bound != nil {
-			anchors = append(anchors, bound, multiple(bound, step))
-		}
-	}
-	if low != nil && high != nil {
-		middle := new(big.Rat).Add(low, high)
-		middle.Quo(middle, big.NewRat(2, 1))
-		anchors = append(anchors, middle, multiple(middle, step))
-	}
-	return anchors
+	return low, high
 }
 
 // multiple is the largest multiple of step that is not above n.

@@ -1,5 +1,6 @@
 // Package payload knows what an event's data must look like: it reads JSON
-// Schemas (2020-12), checks data against them and makes examples of them.
+// Schemas (2020-12), checks data against them, and makes examples and variants
+// of it.
 //
 // A schema is on its own: what it refers to must stand in the same document.
 // Its patterns are Go's regular expressions, which take linear time.

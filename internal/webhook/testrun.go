@@ -56,6 +56,11 @@ type TestResult struct {
 	// Message is the outcome in one sentence, with what to mend where it
 	// failed; empty until the test is done.
 	Message string
+	// Checks are what the verdict is made of.
+	Checks []TestCheck
+	// Deciding is the number of the exchange that decided, from 1; 0 until the
+	// test is done, and where no request decided.
+	Deciding int
 }
 
 // Done says whether the test has come to its end.
@@ -98,13 +103,31 @@ type Test struct {
 	Exchanges []Exchange
 }
 
-// Outcome is how the deciding request ended, which is the last one; CANCELED
-// where none was begun.
+// Outcome is how the deciding request ended: CANCELED where the test was cut off
+// before anything could be checked, "" where no request decided.
 func (t *Test) Outcome() Outcome {
-	if len(t.Exchanges) == 0 {
+	switch {
+	case t.Deciding > 0:
+		return t.Exchanges[t.Deciding-1].Outcome
+	case t.Verdict == VerdictFail && len(t.Checks) == 0:
 		return OutcomeCanceled
+	default:
+		return ""
 	}
-	return t.Exchanges[len(t.Exchanges)-1].Outcome
+}
+
+// TestCheck is one thing that a test checked.
+type TestCheck struct {
+	// Name says what was checked, such as "status is 2xx".
+	Name    string `json:"name"`
+	Success bool   `json:"success"`
+	// Required says whether the test fails where it does not hold; else it is
+	// advice.
+	Required bool `json:"required"`
+	// Expected and Actual are what was expected and seen; empty where the name
+	// says it all.
+	Expected string `json:"expected,omitempty"`
+	Actual   string `json:"actual,omitempty"`
 }
 
 // Verdict is the judgement of a test.
@@ -130,3 +153,21 @@ func (v Verdict) Success() *bool {
 
 // ScenarioValid is the scenario of one correct, signed event.
 const ScenarioValid = "valid"
+
+// SchemaScenario begins the names of the scenarios whose data are made from the
+// event type's schema.
+const SchemaScenario = "schema."
+
+// TestSuite is a set of scenarios.
+type TestSuite string
+
+// The suites.
+const (
+	SuiteDelivery    TestSuite = "DELIVERY"
+	SuiteSignatures  TestSuite = "SIGNATURES"
+	SuiteIdempotency TestSuite = "IDEMPOTENCY"
+	SuiteRobustness  TestSuite = "ROBUSTNESS"
+	SuiteTransport   TestSuite = "TRANSPORT"
+	// SuiteConformance has all scenarios.
+	SuiteConformance TestSuite = "CONFORMANCE"
+)

@@ -1,0 +1,141 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// idempotency is about events that come more than once, or not in their order:
+// both are sure to happen, because a sender that had no answer sends again.
+var idempotency = []*Scenario{
+	{
+		Name:        "duplicate.sequential",
+		Suite:       webhook.SuiteIdempotency,
+		Description: "The same event two times, one after the other.",
+		Expectation: "A 2xx status each, and one effect. An answer can get lost on its way; then the event is sent again, until there is a 2xx.",
+		Fault:       "the receiver does not take an event again that it has had, so it would be sent on and on",
+		Mend:        "Remember each `webhook-id` together with its effect, and answer 2xx to one that you have had.",
+		run: func(ctx context.Context, t *Trial) {
+			for i := range 2 {
+				a := t.send(ctx, Shot{})
+				if !t.received(&a, ordinal(i)) {
+					return
+				}
+			}
+			t.once(ctx)
+		},
+	},
+	{
+		Name:        "duplicate.parallel",
+		Suite:       webhook.SuiteIdempotency,
+		Description: "The same event ten times at the same time.",
+		Expectation: "A 2xx status each, or 409 for those that come while the first is at work; one effect in all. Two of your processes may get the same event at once.",
+		Fault:       "the receiver fails on an event that it is at work on already",
+		Mend:        "Let a unique key of your database decide which request is the first, in the transaction that has the effect.",
+		Alone:       true,
+		run: func(ctx context.Context, t *Trial) {
+			t.parallel(ctx, slices.Repeat([]Shot{{}}, 10))
+			t.once(ctx)
+		},
+	},
+	{
+		Name:        "duplicate.retry",
+		Suite:       webhook.SuiteIdempotency,
+		Description: "An event, and the same again as a real retry: the same id, with a new timestamp and signature.",
+		Expectation: "A 2xx status each, and one effect. This is how an event comes again whose answer got lost.",
+		Fault:       "the receiver does not take the retry of an event that it has had, so it would be sent on and on",
+		Mend:        "Know events by their `webhook-id` alone, which stays the same in every attempt, and answer 2xx to one that you have had.",
+		run: func(ctx context.Context, t *Trial) {
+			for i, shot := range []Shot{{Age: 5 * time.Second}, {}} {
+				a := t.send(ctx, shot)
+				if !t.received(&a, ordinal(i)) {
+					return
+				}
+			}
+			t.once(ctx)
+		},
+	},
+	{
+		Name:        "order.reversed",
+		Suite:       webhook.SuiteIdempotency,
+		Description: "Two events, of which the second happened a minute before the first.",
+		Expectation: "A 2xx status each. Events come in no order; a late one may be ignored, but must be taken, or it is sent again and again.",
+		Fault:       "the receiver does not take an event that is older than one it has had",
+		Mend:        "Answer 2xx to events that come late, and decide by their own time which state is the newest.",
+		run: func(ctx context.Context, t *Trial) {
+			a := t.send(ctx, Shot{})
+			if !t.received(&a, "newer") {
+				return
+			}
+			a = t.send(ctx, Shot{ID: t.another(), Happened: time.Minute})
+			t.received(&a, "older")
+		},
+	},
+}
+
+func ordinal(i int) string { return []string{"first", "second"}[i] }
+
+// parallel sends shots at the same time. Each must be received, or told that it
+// is at work already.
+func (t *Trial) parallel(ctx context.Context, shots []Shot) {
+	for i, a := range t.shoot(ctx, shots...) {
+		if a.status() == http.StatusConflict || a.status() == http.StatusTooManyRequests {
+			continue
+		}
+		t.received(&a, fmt.Sprintf("request %d", i+1))
+	}
+}
+
+// Patience with a witness: an effect may come after the answer.
+const (
+	witnessPause = 100 * time.Millisecond
+	witnessTries = 30 // until there is an effect
+	witnessAfter = 500 * time.Millisecond
+)
+
+// once demands that the trial's message took effect exactly once, as the witness
+// says. Without one nobody can tell.
+func (t *Trial) once(ctx context.Context) {
+	c := webhook.TestCheck{Name: "took effect once", Expected: "1"}
+	if !t.Witnessed {
+		c.Actual = "unknown"
+		t.advise(c, nil, "Every answer was right, but whether the event took effect once cannot be seen from outside. Give the run a `witness` that says how often a message id took effect.")
+		return
+	}
+	count, err := t.count(ctx)
+	if err != nil {
+		c.Actual = "unknown"
+		t.advise(c, nil, fmt.Sprintf("Every answer was right, but the witness could not be asked: %s. Mend the witness, then run this again.", err))
+		return
+	}
+	c.Success, c.Actual = count == 1, strconv.Itoa(count)
+	t.praise = "The event took effect once."
+	switch {
+	case count == 0:
+		t.demand(c, nil, "The witness saw no effect of an event that was answered 2xx. Answer 2xx only once the event is safe, and let the witness count by `webhook-id`.")
+	default:
+		t.demand(c, nil, fmt.Sprintf("The event took effect %d times: the receiver does not know an event again. "+
+			"Let a unique key of your database on `webhook-id` decide which request is the first, in the transaction that has the effect.", count))
+	}
+}
+
+// count asks the witness until there is an effect, and once more after a while,
+// since a second one may come later.
+func (t *Trial) count(ctx context.Context) (count int, err error) {
+	for range witnessTries {
+		if count, err = t.Line.Count(ctx, t.ID); err != nil || count > 0 || !sleep(ctx, witnessPause) {
+			break
+		}
+	}
+	if err != nil || count > 1 {
+		return count, err
+	}
+	sleep(ctx, witnessAfter)
+	return t.Line.Count(ctx, t.ID)
+}

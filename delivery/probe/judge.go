@@ -1,0 +1,198 @@
+package probe
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/hookql/hookql/internal/webhook"
+)
+
+// Result is what came of a scenario.
+type Result struct {
+	Verdict webhook.Verdict
+	// Message is one sentence that names what was seen and, where it is wrong,
+	// one that says how to mend it.
+	Message   string
+	Checks    []webhook.TestCheck
+	Exchanges []webhook.Exchange
+	// Deciding is the number of the exchange that decided; 0 where none did.
+	Deciding int
+}
+
+// check is a check with what its failure means.
+type check struct {
+	webhook.TestCheck
+	message  string
+	exchange int // its number
+}
+
+// result sums up the checks: one that is required and does not hold is a FAIL,
+// advice a WARN. A scenario that could not be judged is skipped, unless some
+// check failed all the same.
+func (t *Trial) result() Result {
+	r := Result{Verdict: webhook.VerdictPass, Message: t.praise, Exchanges: t.exchanges, Deciding: len(t.exchanges)}
+	if t.skipped != "" {
+		r.Verdict, r.Message = webhook.VerdictSkip, t.skipped
+	}
+	for _, c := range t.checks {
+		r.Checks = append(r.Checks, c.TestCheck)
+		worse := c.Required && r.Verdict != webhook.VerdictFail || r.Verdict == webhook.VerdictPass
+		if c.Success || !worse {
+			continue
+		}
+		r.Verdict, r.Message = webhook.VerdictWarn, c.message
+		if c.Required {
+			r.Verdict = webhook.VerdictFail
+		}
+		if c.exchange > 0 {
+			r.Deciding = c.exchange
+		}
+	}
+	return r
+}
+
+// skip notes why nothing can be said.
+func (t *Trial) skip(why string) {
+	if t.skipped == "" {
+		t.skipped = why
+	}
+}
+
+// label puts what is special about one of several shots before a check's name.
+func label(what, name string) string {
+	if what == "" {
+		return name
+	}
+	return what + ": " + name
+}
+
+// blame is the message about an answer that shows the scenario's fault.
+func (t *Trial) blame(a *Answer, what string) string {
+	return explain(a, what, t.scenario.Fault, t.scenario.Mend)
+}
+
+// explain tells what was answered, what it shows, as a clause, and what to do.
+func explain(a *Answer, what, fault, mend string) string {
+	if what != "" {
+		what = " (" + what + ")"
+	}
+	return fmt.Sprintf("Answered %s%s: %s. %s", statusOf(a), what, fault, mend)
+}
+
+// received demands that the receiver took the event.
+func (t *Trial) received(a *Answer, what string) bool {
+	ok := a.Outcome == webhook.OutcomeDelivered
+	if !ok && t.unjudged(a) {
+		return false
+	}
+	c := check{exchange: a.number, TestCheck: webhook.TestCheck{
+		Name: label(what, "status is 2xx"), Success: ok, Required: true, Expected: "2xx", Actual: statusOf(a),
+	}}
+	switch {
+	case ok:
+		t.praise = a.Sentence
+	case a.Response == nil:
+		c.message = a.Sentence
+	default:
+		c.message = t.blame(a, what)
+	}
+	t.checks = append(t.checks, c)
+	return ok
+}
+
+// Texts about answers that are wrong in any scenario.
+const (
+	failsOnForged = "the receiver fails on a request that it must refuse, as if it had a fault of its own"
+	refuseForged  = "Answer 400 or 401 to whatever does not verify, whatever it holds."
+	failsOnOdd    = "the receiver fails on it instead of taking or refusing it, and the event would be sent again and again"
+)
+
+// refused demands that the receiver took nothing: a client error, or to be sent
+// elsewhere, but neither success nor a failure of its own.
+func (t *Trial) refused(a *Answer, what string) bool {
+	status := a.status()
+	ok := status >= 300 && status < 500
+	if status/100 != 2 && t.Control != Took {
+		t.skip("The receiver refuses a correct event as well, so nothing can be said. Mend what `valid` says, then run this again.")
+		return false
+	}
+	if !ok && t.unjudged(a) {
+		return false
+	}
+	c := check{exchange: a.number, TestCheck: webhook.TestCheck{
+		Name: label(what, "refused"), Success: ok, Required: true, Expected: "4xx", Actual: statusOf(a),
+	}}
+	switch {
+	case ok:
+		t.praise = "Answered " + statusOf(a) + ", as it must."
+	case a.Response == nil:
+		c.message = explain(a, what, failsOnForged, refuseForged)
+	case status/100 == 2:
+		c.message = t.blame(a, what)
+	default:
+		c.message = explain(a, what, failsOnForged, refuseForged)
+	}
+	t.checks = append(t.checks, c)
+	return ok
+}
+
+// handled demands that the receiver took the event or refused it, but did not
+// fail.
+func (t *Trial) handled(a *Answer, what string) bool {
+	status := a.status()
+	ok := status >= 200 && status < 500
+	if !ok && t.unjudged(a) {
+		return false
+	}
+	c := check{exchange: a.number, TestCheck: webhook.TestCheck{
+		Name: label(what, "no failure"), Success: ok, Required: true, Expected: "2xx or 4xx", Actual: statusOf(a),
+	}}
+	if ok {
+		t.praise = "Answered " + statusOf(a) + "."
+	} else {
+		c.message = t.blame(a, what)
+	}
+	t.checks = append(t.checks, c)
+	return ok
+}
+
+// unjudged says whether an answer that is not as it should be says nothing about
+// the scenario, because the receiver answers like that to anything.
+func (t *Trial) unjudged(a *Answer) bool {
+	switch {
+	case a.Outcome == webhook.OutcomeCanceled:
+		t.demand(webhook.TestCheck{Name: "answered", Expected: "an answer", Actual: "stopped before"}, a, a.Sentence)
+	case a.status() == http.StatusTooManyRequests:
+		t.skip("The receiver limits the rate and answered 429 each time, so nothing can be said. Let it take more requests from here, or run this scenario alone.")
+	case t.Control != Took:
+		t.skip("The receiver does not take a correct event either, so nothing can be said. Mend what `valid` says, then run this again.")
+	default:
+		return false
+	}
+	return true
+}
+
+// advise notes something that is not wrong, but could be better.
+func (t *Trial) advise(c webhook.TestCheck, a *Answer, message string) {
+	c.Required = false
+	t.add(c, a, message)
+}
+
+// demand notes something that must be so.
+func (t *Trial) demand(c webhook.TestCheck, a *Answer, message string) {
+	c.Required = true
+	t.add(c, a, message)
+}
+
+func (t *Trial) add(c webhook.TestCheck, a *Answer, message string) {
+	added := check{TestCheck: c, message: message}
+	if a != nil {
+		added.exchange = a.number
+	}
+	t.checks = append(t.checks, added)
+}
+
+// fault tells what was seen, what it shows and how to mend it.
+func (t *Trial) fault(seen string) string {
+	return seen + ": " + t.scenario.Fault + ". " + t.scenario.Mend
+}
