@@ -373,7 +373,11 @@ func TestDeletingMuch(t *testing.T) {
 	ended := make(chan error)
 	go func() { ended <- finish(ctx) }()
 	for a.count(`SELECT count(*) FROM delivery_stats`) == 0 { // until some are canceled
-		time.Sleep(time.Millisecond)
+		select {
+		case err := <-ended:
+			t.Fatalf("it canceled none: %v", err)
+		case <-time.After(time.Millisecond):
+		}
 	}
 	cut()
 	if err := <-ended; err == nil {
