@@ -5,6 +5,16 @@ import (
 	"time"
 )
 
+// free waits until nobody holds upkeep's lock: a session ends a moment after it is
+// closed.
+func (a *attic) free() {
+	a.t.Helper()
+	for a.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid::bigint = $1
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`, 0x686b+1) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // amiss are the counts of Check that are not 0, by what they count.
 func (a *attic) amiss() map[string]int64 {
 	a.t.Helper()
@@ -12,9 +22,7 @@ func (a *attic) amiss() map[string]int64 {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	for a.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) > 0 {
-		time.Sleep(time.Millisecond) // its session, which keeps upkeep off, ends a moment later
-	}
+	a.free()
 	found := make(map[string]int64)
 	for _, f := range all {
 		if f.Count != 0 {

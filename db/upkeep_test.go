@@ -383,6 +383,7 @@ func TestDeletingMuch(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("it was done before it was cut off")
 	}
+	a.free()
 	go func() { ended <- finish(t.Context()) }()
 	worst, settled, going := time.Duration(0), 0, true
 	for ; going && settled < len(leased); settled++ { // meanwhile what is under way comes to its end
