@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -23,17 +24,19 @@ import (
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/internal/webhook"
+	"github.com/hookql/hookql/webhooktest"
 )
 
 const liveKey = "a-key-of-the-operator-that-nobody-guesses"
 
-// serveLive runs the program in production on a database.
-func serveLive(t *testing.T, database string) *process {
+// serveLive runs the program in production on a database, with some settings
+// more.
+func serveLive(t *testing.T, database string, settings ...string) *process {
 	t.Helper()
-	p, err := start([]string{
-		"HOOKQL_ADDR=127.0.0.1:0", "HOOKQL_DEV=false", "HOOKQL_OPERATOR_KEY=" + liveKey, "HOOKQL_ALLOWED_ORIGINS=https://app.example.com",
-		"HOOKQL_MASTER_KEY=" + pgtest.MasterKey.Text(), "DATABASE_URL=" + database, "TMPDIR=" + os.TempDir(), "PATH=" + os.Getenv("PATH"),
-	}, "hookql")
+	p, err := start(append(settings,
+		"HOOKQL_ADDR=127.0.0.1:0", "HOOKQL_DEV=false", "HOOKQL_OPERATOR_KEY="+liveKey, "HOOKQL_ALLOWED_ORIGINS=https://app.example.com",
+		"HOOKQL_MASTER_KEY="+pgtest.MasterKey.Text(), "DATABASE_URL="+database, "TMPDIR="+os.TempDir(), "PATH="+os.Getenv("PATH"),
+	), "hookql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,4 +290,63 @@ func TestSubscriptionsOverProcesses(t *testing.T) {
 	}
 	close(publishing)
 	running.Wait()
+}
+
+// TestProgressOverProcesses follows a run of a process that is killed, over a
+// socket and by events of another process, to its end.
+func TestProgressOverProcesses(t *testing.T) {
+	t.Parallel()
+	answer, err := webhooktest.Script("job.status:204", "*:200:30s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	receiver := httptest.NewServer(&webhooktest.Receiver{Answer: answer})
+	t.Cleanup(receiver.Close)
+	database := pgtest.URL(t)
+	settings := []string{"HOOKQL_ALLOW_HTTP=true", "HOOKQL_ALLOW_NETWORKS=127.0.0.1"}
+	killed, p := serveLive(t, database, settings...), serveLive(t, database, settings...)
+	var created struct {
+		TestWebhook struct{ TestRun struct{ ID string } }
+	}
+	for _, name := range []string{"job.status", "order.status"} {
+		p.answer(t, liveKey, `mutation { createEventType(input: {name: "`+name+`", title: "A thing", description: "d"}) { eventType { id } } }`, &created)
+	}
+	killed.answer(t, liveKey, `mutation { testWebhook(input: {target: {endpoint: {url: "`+receiver.URL+`", events: ["job.status", "order.status"]}}, wait: false}) {
+		testRun { id } userErrors { message } } }`, &created)
+	_, key := p.issue(t, "WEBHOOKS_READ")
+	follow := `subscription { testRunProgress(testRunId: "` + created.TestWebhook.TestRun.ID + `") { testRun { status } result { eventName status } } }`
+	conn := p.dialAs(t, key)
+	expect(t, hear(t, conn), "connection_ack")
+	say(t, conn, ask("1", follow))
+	expect(t, hear(t, conn), `{"testRun":{"status":"RUNNING"},"result":null}`)
+	for got := ""; !strings.Contains(got, `{"eventName":"job.status","status":"SUCCEEDED"}`); {
+		if got = hear(t, conn); !strings.Contains(got, `"status":"RUNNING"`) {
+			t.Fatal(got)
+		}
+	}
+	killed.end(syscall.SIGKILL)
+	stream := p.post(t, key, "text/event-stream", follow) // while nobody runs it
+	expect(t, untilAborted(t, func() string { return hear(t, conn) }), `"result":{"eventName":"order.status","status":"FAILED"}`)
+	expect(t, hear(t, conn), `{"testRun":{"status":"ABORTED"},"result":null}`)
+	expect(t, hear(t, conn), `{"id":"1","type":"complete"}`)
+	text, err := io.ReadAll(stream.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, string(text), `{"testRun":{"status":"RUNNING"},"result":null}`, `"result":{"eventName":"job.status","status":"SUCCEEDED"}`,
+		`{"testRun":{"status":"ABORTED"},"result":{"eventName":"order.status","status":"FAILED"}}`, `{"testRun":{"status":"ABORTED"},"result":null}`, "event: complete")
+}
+
+// untilAborted is the first step that says so.
+func untilAborted(t *testing.T, next func() string) string {
+	t.Helper()
+	for {
+		got := next()
+		if strings.Contains(got, `{"testRun":{"status":"ABORTED"}`) {
+			return got
+		}
+		if !strings.Contains(got, `"RUNNING"`) {
+			t.Fatal(got)
+		}
+	}
 }

@@ -153,6 +153,7 @@ func newPool(url string, timeout time.Duration, settings map[string]string) (*sq
 		config.Runtime = make(map[string]string)
 	}
 	maps.Copy(config.Runtime, settings)
+	config.BinaryParameters = true // bytes go as they are; see binaryArray
 	config.Runtime["statement_timeout"] = strconv.FormatInt(timeout.Milliseconds(), 10)
 	connector, err := pq.NewConnectorConfig(config)
 	if err != nil {
@@ -216,7 +217,11 @@ func (d *DB) get(ctx context.Context, q sqlx.QueryerContext, s statement, dest a
 // list reads all rows into the slice at dest.
 func (d *DB) list(ctx context.Context, q sqlx.QueryerContext, s statement, dest any, args ...any) error {
 	d.observe(ctx, s)
-	if err := sqlx.SelectContext(ctx, q, dest, s.text, args...); err != nil {
+	rows, err := q.QueryxContext(ctx, s.text, args...)
+	if err == nil {
+		err = scanAll(rows, dest)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	return nil

@@ -20,6 +20,11 @@ func TestStatementsFitTheSchema(t *testing.T) {
 	db.PrepareStatements(t, pgtest.URL(t))
 }
 
+func TestArraysAreReadAsTheyAre(t *testing.T) {
+	t.Parallel()
+	db.CheckArrays(t, pgtest.URL(t))
+}
+
 // open returns a database with a workspace in it.
 func open(t *testing.T) (d *db.DB, workspaceID string) {
 	t.Helper()

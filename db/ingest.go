@@ -91,7 +91,7 @@ func (d *DB) ingest(ctx context.Context, q sqlx.QueryerContext, versions map[str
 			owed.add(p)
 		}
 	}
-	err = d.list(ctx, q, ingest, &stale, append(append([]any{pq.Array(known), pq.Array(at)}, e.args()...), owed.args()...)...)
+	err = d.list(ctx, q, ingest, &stale, append(append([]any{textArray(known), bigintArray(at)}, e.args()...), owed.args()...)...)
 	return stale, err
 }
 
@@ -111,8 +111,8 @@ func (r *eventRows) add(e *webhook.Event) {
 
 func (r *eventRows) args() []any {
 	return []any{
-		pq.Array(r.ids), pq.Array(r.workspaces), pq.Array(r.uids), pq.Array(r.names), pq.Array(r.resources), pq.Array(r.data),
-		pq.Array(r.occurred), pq.Array(r.published),
+		textArray(r.ids), textArray(r.workspaces), nullableTextArray(r.uids), textArray(r.names), nullableTextArray(r.resources), textArray(r.data),
+		timeArray(r.occurred), timeArray(r.published),
 	}
 }
 
@@ -134,7 +134,7 @@ func (r *owedRows) add(p *webhook.Publishing) {
 
 func (r *owedRows) args() []any {
 	return []any{
-		pq.Array(r.ids), pq.Array(r.workspaces), pq.Array(r.events), pq.Array(r.webhooks), pq.Array(r.leases), pq.Array(r.leasedMs), pq.Array(r.created),
+		textArray(r.ids), textArray(r.workspaces), textArray(r.events), textArray(r.webhooks), bigintArray(r.leases), bigintArray(r.leasedMs), timeArray(r.created),
 	}
 }
 

@@ -211,7 +211,7 @@ WITH settled AS (
 		a.id, a.workspace_id, a.delivery_id, a.number, a.trigger, a.outcome, a.message,
 		NOT EXISTS (SELECT FROM changed WHERE changed.id = a.delivery_id AND changed.lease = a.lease),
 		a.started_at, a.total_us, a.exchange, a.payload_format, a.response_body
-	FROM unnest($6::text[], $7::text[], $8::text[], $9::integer[], $10::text[], $11::text[], $12::text[],
+	FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[], $10::text[], $11::text[], $12::text[],
 			$13::timestamptz[], $14::bigint[], $15::json[], $16::text[], $17::bytea[], $18::bigint[])
 		AS a (id, workspace_id, delivery_id, number, trigger, outcome, message, started_at, total_us, exchange, payload_format, response_body, lease)
 	ON CONFLICT DO NOTHING
@@ -305,9 +305,9 @@ func (r *settledRows) args() []any {
 			failing = append(failing, id)
 		}
 	}
-	args := []any{pq.Array(r.ids), pq.Array(r.leases), pq.Array(r.states), pq.Array(r.delaysMs), pq.Array(r.attempted)}
+	args := []any{textArray(r.ids), bigintArray(r.leases), textArray(r.states), bigintArray(r.delaysMs), booleanArray(r.attempted)}
 	args = append(args, r.attempts.args()...)
-	return append(args, pq.Array(webhooks), pq.Array(kinds), pq.Array(workspaces), pq.Array(counts), pq.Array(healed), pq.Array(failing))
+	return append(args, textArray(webhooks), textArray(kinds), textArray(workspaces), bigintArray(counts), textArray(healed), textArray(failing))
 }
 
 // attemptRows are the columns of attempts.
@@ -315,7 +315,7 @@ type attemptRows struct {
 	ids, workspaces, deliveries, triggers, outcomes, messages, exchanges, formats []string
 	numbers, totals, leases                                                       []int64
 	started                                                                       []time.Time
-	bodies                                                                        pq.ByteaArray
+	bodies                                                                        [][]byte
 }
 
 func (r *attemptRows) add(a *webhook.Attempt, lease int64) error {
@@ -338,7 +338,7 @@ func (r *attemptRows) add(a *webhook.Attempt, lease int64) error {
 
 func (r *attemptRows) args() []any {
 	return []any{
-		pq.Array(r.ids), pq.Array(r.workspaces), pq.Array(r.deliveries), pq.Array(r.numbers), pq.Array(r.triggers), pq.Array(r.outcomes),
-		pq.Array(r.messages), pq.Array(r.started), pq.Array(r.totals), pq.Array(r.exchanges), pq.Array(r.formats), r.bodies, pq.Array(r.leases),
+		textArray(r.ids), textArray(r.workspaces), textArray(r.deliveries), bigintArray(r.numbers), textArray(r.triggers), textArray(r.outcomes),
+		textArray(r.messages), timeArray(r.started), bigintArray(r.totals), jsonArray(r.exchanges), textArray(r.formats), byteaArray(r.bodies), bigintArray(r.leases),
 	}
 }

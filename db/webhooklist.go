@@ -69,46 +69,61 @@ const (
 	AND (lower(name COLLATE "C"), id) < (lower($8::text COLLATE "C"), $9)`
 )
 
-var listNewestWebhooks = newStatement("webhooks.list_newest", `
+// webhookPages is how pages of a list are read. PostgreSQL takes an offset that
+// it does not know for so many rows that it plans each page anew, which takes
+// longer than to read it; so pages that pass over none have a statement without.
+type webhookPages struct{ next, skipping statement }
+
+func newWebhookPages(name, text, offset string) webhookPages {
+	return webhookPages{newStatement(name, text), newStatement(name+"_skipping", text+offset)}
+}
+
+var listNewestWebhooks = newWebhookPages("webhooks.list_newest", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenIDs+`
 ORDER BY id DESC
-LIMIT $8 OFFSET $9`)
+LIMIT $8`, `
+OFFSET $9`)
 
-var listOldestWebhooks = newStatement("webhooks.list_oldest", `
+var listOldestWebhooks = newWebhookPages("webhooks.list_oldest", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenIDs+`
 ORDER BY id
-LIMIT $8 OFFSET $9`)
+LIMIT $8`, `
+OFFSET $9`)
 
-var listWebhooksByLastUpdate = newStatement("webhooks.list_by_last_update", `
+var listWebhooksByLastUpdate = newWebhookPages("webhooks.list_by_last_update", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenUpdates+`
 ORDER BY updated_at DESC, id DESC
-LIMIT $10 OFFSET $11`)
+LIMIT $10`, `
+OFFSET $11`)
 
-var listWebhooksByFirstUpdate = newStatement("webhooks.list_by_first_update", `
+var listWebhooksByFirstUpdate = newWebhookPages("webhooks.list_by_first_update", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenUpdates+`
 ORDER BY updated_at, id
-LIMIT $10 OFFSET $11`)
+LIMIT $10`, `
+OFFSET $11`)
 
-var listWebhooksByLastName = newStatement("webhooks.list_by_last_name", `
+var listWebhooksByLastName = newWebhookPages("webhooks.list_by_last_name", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenNames+`
 ORDER BY lower(name COLLATE "C") DESC, id DESC
-LIMIT $10 OFFSET $11`)
+LIMIT $10`, `
+OFFSET $11`)
 
-var listWebhooksByFirstName = newStatement("webhooks.list_by_first_name", `
+var listWebhooksByFirstName = newWebhookPages("webhooks.list_by_first_name", `
 SELECT`+webhookColumns+`
 FROM webhooks`+webhookFilter+betweenNames+`
 ORDER BY lower(name COLLATE "C"), id
-LIMIT $10 OFFSET $11`)
+LIMIT $10`, `
+OFFSET $11`)
 
-// webhookList is how a list in one order is read: by which statement from
+// webhookList is how a list in one order is read: by which statements from
 // either end, and from where to where it reaches.
 type webhookList struct {
-	ascending, descending statement
+	ascending, descending webhookPages
 	first, last           place
 }
 
@@ -164,14 +179,18 @@ func selectWebhooks(workspaceID string, f webhook.Filter, o webhook.Order, p web
 	if below.id == "" {
 		below = list.last
 	}
-	s := list.descending
+	pages := list.descending
 	if o.Ascending != p.FromEnd {
-		s = list.ascending
+		pages = list.ascending
 	}
 	args := filterArgs(workspaceID, f)
 	args = append(args, above.args(o.By)...)
 	args = append(args, below.args(o.By)...)
-	return s, append(args, p.Limit+1, p.Skip)
+	args = append(args, p.Limit+1)
+	if p.Skip == 0 {
+		return pages.next, args
+	}
+	return pages.skipping, append(args, p.Skip)
 }
 
 var countWebhooks = newStatement("webhooks.count", `

@@ -30,6 +30,7 @@
 //	             and has room by now
 //	attempt.go   one message to one webhook, once (below)
 //	schedule.go  what becomes of the delivery: done, due again later, or given up
+//	             simulate.go  the same in no time, for an event that nobody sent
 //	settle.go    outcomes that come together are recorded together;
 //	             suspend.go  webhooks that are gone, or fail for too long
 //	node.go      this process among the others that deliver
@@ -49,6 +50,7 @@
 //	engine.go    which runs are under way, and the end of those that were left
 //	testrun.go   Engine.Test, Start: some payloads at once, one time limit for
 //	             all; how far it is goes to the Store as it happens
+//	testprogress.go  its steps, for whoever follows it in any process
 //
 // # The way of a request
 //
@@ -88,6 +90,7 @@
 //	                                               connection is closed; roundTrip waits
 //	deadline of a conn   interrupt                 runs only once a context is done;
 //	                                               the exchange waits for it
+//	reader of changes    Follow, FollowTestRun     ends with its subscription; Hub.Run waits
 //	timers               window, kept              a lane that pauses, a connection
 //	                                               that is not used
 //	name lookup          net.Resolver              its own; given up with its context

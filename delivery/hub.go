@@ -20,6 +20,9 @@ const (
 	// DeliveryChanged has the ids of deliveries that were queued, attempted or
 	// have ended.
 	DeliveryChanged ChangeKind = "delivery"
+	// TestRunChanged has the ids of test runs of which tests began or are done,
+	// or that have ended.
+	TestRunChanged ChangeKind = "testrun"
 )
 
 // Why a Feed ends before who reads it does. Nothing of what follows is known.

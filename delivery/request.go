@@ -101,6 +101,7 @@ func identityHeaders(w *webhook.Webhook, m *Message, at time.Time, signed []byte
 // encode writes a request as HTTP/1.1 sends it.
 func encode(r webhook.Request, target string) []byte {
 	var out bytes.Buffer
+	out.Grow(1<<10 + len(r.Body))
 	fmt.Fprintf(&out, "%s %s HTTP/1.1\r\n", r.Method, target)
 	for _, h := range r.Headers {
 		fmt.Fprintf(&out, "%s: %s\r\n", h.Name, h.Value)

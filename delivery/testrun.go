@@ -406,6 +406,7 @@ func (e *Engine) keep(ctx context.Context, r *testRun) error {
 	case canceled:
 		r.cancel(errCanceled)
 	}
+	e.tellRun(r)
 	r.changed = nil
 	return nil
 }

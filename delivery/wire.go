@@ -194,7 +194,7 @@ func notHTTP(in *bufio.Reader) error {
 // headersOf lists the headers of a head that http.ReadResponse has passed,
 // which itself takes some out and adds others.
 func headersOf(head []byte) []webhook.Header {
-	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(head)))
+	r := textproto.NewReader(bufio.NewReaderSize(bytes.NewReader(head), len(head)))
 	_, _ = r.ReadLine()             // the status line
 	fields, _ := r.ReadMIMEHeader() // passed before, so there is no error
 	var headers []webhook.Header

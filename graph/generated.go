@@ -40,8 +40,10 @@ type ResolverRoot interface {
 	Mutation() MutationResolver
 	Query() QueryResolver
 	Subscription() SubscriptionResolver
+	TestComparison() TestComparisonResolver
 	TestResult() TestResultResolver
 	TestRun() TestRunResolver
+	TestRunComparison() TestRunComparisonResolver
 	Webhook() WebhookResolver
 	Workspace() WorkspaceResolver
 }
@@ -314,6 +316,7 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
+		CompareTestRuns func(childComplexity int, base string, head string) int
 		Deliveries      func(childComplexity int, first *int, after *string, last *int, before *string, filter *DeliveryFilter) int
 		Delivery        func(childComplexity int, id string) int
 		Event           func(childComplexity int, id string) int
@@ -323,6 +326,7 @@ type ComplexityRoot struct {
 		Node            func(childComplexity int, id string) int
 		Nodes           func(childComplexity int, ids []string) int
 		PreviewDelivery func(childComplexity int, input PreviewDeliveryInput) int
+		SimulateRetries func(childComplexity int, downForSeconds int, policy *RetryPolicyInput, webhookID *string) int
 		TestRun         func(childComplexity int, id string) int
 		TestScenarios   func(childComplexity int, suite *webhook.TestSuite) int
 		VerifySignature func(childComplexity int, input VerifySignatureInput) int
@@ -370,6 +374,20 @@ type ComplexityRoot struct {
 		MaxDelaySeconds     func(childComplexity int) int
 	}
 
+	RetrySimulation struct {
+		Attempts            func(childComplexity int) int
+		Delivered           func(childComplexity int) int
+		DeliveredAfter      func(childComplexity int) int
+		DownForSeconds      func(childComplexity int) int
+		FailuresAtLeast     func(childComplexity int) int
+		FailuresAtMost      func(childComplexity int) int
+		Message             func(childComplexity int) int
+		Policy              func(childComplexity int) int
+		SuspendAfterSeconds func(childComplexity int) int
+		Suspended           func(childComplexity int) int
+		SuspendedAfter      func(childComplexity int) int
+	}
+
 	RevokeApiKeyPayload struct {
 		APIKey     func(childComplexity int) int
 		UserErrors func(childComplexity int) int
@@ -381,14 +399,27 @@ type ComplexityRoot struct {
 		Webhook    func(childComplexity int) int
 	}
 
+	SecondsRange struct {
+		Earliest func(childComplexity int) int
+		Latest   func(childComplexity int) int
+	}
+
 	SignatureVerdict struct {
 		Message func(childComplexity int) int
 		Valid   func(childComplexity int) int
 	}
 
+	SimulatedAttempt struct {
+		At             func(childComplexity int) int
+		Number         func(childComplexity int) int
+		Outcome        func(childComplexity int) int
+		WaitBeforeNext func(childComplexity int) int
+	}
+
 	Subscription struct {
 		DeliveryUpdated func(childComplexity int, filter *DeliveryFilter) int
 		EventPublished  func(childComplexity int, filter *EventFilter) int
+		TestRunProgress func(childComplexity int, testRunID string) int
 	}
 
 	TestCheck struct {
@@ -397,6 +428,16 @@ type ComplexityRoot struct {
 		Name     func(childComplexity int) int
 		Required func(childComplexity int) int
 		Success  func(childComplexity int) int
+	}
+
+	TestComparison struct {
+		Base       func(childComplexity int) int
+		Change     func(childComplexity int) int
+		EventName  func(childComplexity int) int
+		Flaky      func(childComplexity int) int
+		Head       func(childComplexity int) int
+		Occurrence func(childComplexity int) int
+		Scenario   func(childComplexity int) int
 	}
 
 	TestExchange struct {
@@ -455,6 +496,21 @@ type ComplexityRoot struct {
 		Webhook        func(childComplexity int) int
 	}
 
+	TestRunComparison struct {
+		Added     func(childComplexity int) int
+		Base      func(childComplexity int) int
+		Broke     func(childComplexity int) int
+		Changed   func(childComplexity int) int
+		Flaky     func(childComplexity int) int
+		Head      func(childComplexity int) int
+		Mended    func(childComplexity int) int
+		Message   func(childComplexity int) int
+		Removed   func(childComplexity int) int
+		Success   func(childComplexity int) int
+		Tests     func(childComplexity int, changes []webhook.TestChange) int
+		Unchanged func(childComplexity int) int
+	}
+
 	TestRunConnection struct {
 		Edges      func(childComplexity int) int
 		Nodes      func(childComplexity int) int
@@ -465,6 +521,11 @@ type ComplexityRoot struct {
 	TestRunEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TestRunProgress struct {
+		Result  func(childComplexity int) int
+		TestRun func(childComplexity int) int
 	}
 
 	TestScenario struct {
@@ -677,11 +738,17 @@ type QueryResolver interface {
 	PreviewDelivery(ctx context.Context, input PreviewDeliveryInput) (*DeliveryPreview, error)
 	VerifySignature(ctx context.Context, input VerifySignatureInput) (*SignatureVerdict, error)
 	TestRun(ctx context.Context, id string) (*webhook.TestRun, error)
+	CompareTestRuns(ctx context.Context, base string, head string) (*webhook.TestRunComparison, error)
+	SimulateRetries(ctx context.Context, downForSeconds int, policy *RetryPolicyInput, webhookID *string) (*webhook.RetrySimulation, error)
 	TestScenarios(ctx context.Context, suite *webhook.TestSuite) ([]*TestScenario, error)
 }
 type SubscriptionResolver interface {
 	DeliveryUpdated(ctx context.Context, filter *DeliveryFilter) (<-chan *webhook.Delivery, error)
 	EventPublished(ctx context.Context, filter *EventFilter) (<-chan *webhook.Event, error)
+	TestRunProgress(ctx context.Context, testRunID string) (<-chan *webhook.TestRunProgress, error)
+}
+type TestComparisonResolver interface {
+	Scenario(ctx context.Context, obj *webhook.TestComparison) (*TestScenario, error)
 }
 type TestResultResolver interface {
 	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
@@ -701,6 +768,9 @@ type TestRunResolver interface {
 	Webhook(ctx context.Context, obj *webhook.TestRun) (*webhook.Webhook, error)
 
 	Tests(ctx context.Context, obj *webhook.TestRun, first *int, after *string, verdicts []webhook.Verdict) (*TestResultConnection, error)
+}
+type TestRunComparisonResolver interface {
+	Tests(ctx context.Context, obj *webhook.TestRunComparison, changes []webhook.TestChange) ([]*webhook.TestComparison, error)
 }
 type WebhookResolver interface {
 	EventTypes(ctx context.Context, obj *webhook.Webhook) ([]*webhook.EventType, error)
@@ -1871,6 +1941,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PublishEventsPayload.UserErrors(childComplexity), true
 
+	case "Query.compareTestRuns":
+		if e.ComplexityRoot.Query.CompareTestRuns == nil {
+			break
+		}
+
+		args, err := ec.field_Query_compareTestRuns_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.CompareTestRuns(childComplexity, args["base"].(string), args["head"].(string)), true
 	case "Query.deliveries":
 		if e.ComplexityRoot.Query.Deliveries == nil {
 			break
@@ -1971,6 +2052,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.PreviewDelivery(childComplexity, args["input"].(PreviewDeliveryInput)), true
+	case "Query.simulateRetries":
+		if e.ComplexityRoot.Query.SimulateRetries == nil {
+			break
+		}
+
+		args, err := ec.field_Query_simulateRetries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.SimulateRetries(childComplexity, args["downForSeconds"].(int), args["policy"].(*RetryPolicyInput), args["webhookId"].(*string)), true
 	case "Query.testRun":
 		if e.ComplexityRoot.Query.TestRun == nil {
 			break
@@ -2180,6 +2272,73 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RetryPolicy.MaxDelaySeconds(childComplexity), true
 
+	case "RetrySimulation.attempts":
+		if e.ComplexityRoot.RetrySimulation.Attempts == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Attempts(childComplexity), true
+	case "RetrySimulation.delivered":
+		if e.ComplexityRoot.RetrySimulation.Delivered == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Delivered(childComplexity), true
+	case "RetrySimulation.deliveredAfter":
+		if e.ComplexityRoot.RetrySimulation.DeliveredAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.DeliveredAfter(childComplexity), true
+	case "RetrySimulation.downForSeconds":
+		if e.ComplexityRoot.RetrySimulation.DownForSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.DownForSeconds(childComplexity), true
+	case "RetrySimulation.failuresAtLeast":
+		if e.ComplexityRoot.RetrySimulation.FailuresAtLeast == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.FailuresAtLeast(childComplexity), true
+	case "RetrySimulation.failuresAtMost":
+		if e.ComplexityRoot.RetrySimulation.FailuresAtMost == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.FailuresAtMost(childComplexity), true
+	case "RetrySimulation.message":
+		if e.ComplexityRoot.RetrySimulation.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Message(childComplexity), true
+	case "RetrySimulation.policy":
+		if e.ComplexityRoot.RetrySimulation.Policy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Policy(childComplexity), true
+	case "RetrySimulation.suspendAfterSeconds":
+		if e.ComplexityRoot.RetrySimulation.SuspendAfterSeconds == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.SuspendAfterSeconds(childComplexity), true
+	case "RetrySimulation.suspended":
+		if e.ComplexityRoot.RetrySimulation.Suspended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.Suspended(childComplexity), true
+	case "RetrySimulation.suspendedAfter":
+		if e.ComplexityRoot.RetrySimulation.SuspendedAfter == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RetrySimulation.SuspendedAfter(childComplexity), true
+
 	case "RevokeApiKeyPayload.apiKey":
 		if e.ComplexityRoot.RevokeApiKeyPayload.APIKey == nil {
 			break
@@ -2212,6 +2371,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RotateWebhookSecretPayload.Webhook(childComplexity), true
 
+	case "SecondsRange.earliest":
+		if e.ComplexityRoot.SecondsRange.Earliest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondsRange.Earliest(childComplexity), true
+	case "SecondsRange.latest":
+		if e.ComplexityRoot.SecondsRange.Latest == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SecondsRange.Latest(childComplexity), true
+
 	case "SignatureVerdict.message":
 		if e.ComplexityRoot.SignatureVerdict.Message == nil {
 			break
@@ -2224,6 +2396,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SignatureVerdict.Valid(childComplexity), true
+
+	case "SimulatedAttempt.at":
+		if e.ComplexityRoot.SimulatedAttempt.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.At(childComplexity), true
+	case "SimulatedAttempt.number":
+		if e.ComplexityRoot.SimulatedAttempt.Number == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.Number(childComplexity), true
+	case "SimulatedAttempt.outcome":
+		if e.ComplexityRoot.SimulatedAttempt.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.Outcome(childComplexity), true
+	case "SimulatedAttempt.waitBeforeNext":
+		if e.ComplexityRoot.SimulatedAttempt.WaitBeforeNext == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SimulatedAttempt.WaitBeforeNext(childComplexity), true
 
 	case "Subscription.deliveryUpdated":
 		if e.ComplexityRoot.Subscription.DeliveryUpdated == nil {
@@ -2247,6 +2444,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.EventPublished(childComplexity, args["filter"].(*EventFilter)), true
+	case "Subscription.testRunProgress":
+		if e.ComplexityRoot.Subscription.TestRunProgress == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_testRunProgress_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.TestRunProgress(childComplexity, args["testRunId"].(string)), true
 
 	case "TestCheck.actual":
 		if e.ComplexityRoot.TestCheck.Actual == nil {
@@ -2278,6 +2486,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestCheck.Success(childComplexity), true
+
+	case "TestComparison.base":
+		if e.ComplexityRoot.TestComparison.Base == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Base(childComplexity), true
+	case "TestComparison.change":
+		if e.ComplexityRoot.TestComparison.Change == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Change(childComplexity), true
+	case "TestComparison.eventName":
+		if e.ComplexityRoot.TestComparison.EventName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.EventName(childComplexity), true
+	case "TestComparison.flaky":
+		if e.ComplexityRoot.TestComparison.Flaky == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Flaky(childComplexity), true
+	case "TestComparison.head":
+		if e.ComplexityRoot.TestComparison.Head == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Head(childComplexity), true
+	case "TestComparison.occurrence":
+		if e.ComplexityRoot.TestComparison.Occurrence == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Occurrence(childComplexity), true
+	case "TestComparison.scenario":
+		if e.ComplexityRoot.TestComparison.Scenario == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestComparison.Scenario(childComplexity), true
 
 	case "TestExchange.durationMs":
 		if e.ComplexityRoot.TestExchange.DurationMs == nil {
@@ -2535,6 +2786,84 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.TestRun.Webhook(childComplexity), true
 
+	case "TestRunComparison.added":
+		if e.ComplexityRoot.TestRunComparison.Added == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Added(childComplexity), true
+	case "TestRunComparison.base":
+		if e.ComplexityRoot.TestRunComparison.Base == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Base(childComplexity), true
+	case "TestRunComparison.broke":
+		if e.ComplexityRoot.TestRunComparison.Broke == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Broke(childComplexity), true
+	case "TestRunComparison.changed":
+		if e.ComplexityRoot.TestRunComparison.Changed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Changed(childComplexity), true
+	case "TestRunComparison.flaky":
+		if e.ComplexityRoot.TestRunComparison.Flaky == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Flaky(childComplexity), true
+	case "TestRunComparison.head":
+		if e.ComplexityRoot.TestRunComparison.Head == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Head(childComplexity), true
+	case "TestRunComparison.mended":
+		if e.ComplexityRoot.TestRunComparison.Mended == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Mended(childComplexity), true
+	case "TestRunComparison.message":
+		if e.ComplexityRoot.TestRunComparison.Message == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Message(childComplexity), true
+	case "TestRunComparison.removed":
+		if e.ComplexityRoot.TestRunComparison.Removed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Removed(childComplexity), true
+	case "TestRunComparison.success":
+		if e.ComplexityRoot.TestRunComparison.Success == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Success(childComplexity), true
+	case "TestRunComparison.tests":
+		if e.ComplexityRoot.TestRunComparison.Tests == nil {
+			break
+		}
+
+		args, err := ec.field_TestRunComparison_tests_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Tests(childComplexity, args["changes"].([]webhook.TestChange)), true
+	case "TestRunComparison.unchanged":
+		if e.ComplexityRoot.TestRunComparison.Unchanged == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunComparison.Unchanged(childComplexity), true
+
 	case "TestRunConnection.edges":
 		if e.ComplexityRoot.TestRunConnection.Edges == nil {
 			break
@@ -2572,6 +2901,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestRunEdge.Node(childComplexity), true
+
+	case "TestRunProgress.result":
+		if e.ComplexityRoot.TestRunProgress.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunProgress.Result(childComplexity), true
+	case "TestRunProgress.testRun":
+		if e.ComplexityRoot.TestRunProgress.TestRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestRunProgress.TestRun(childComplexity), true
 
 	case "TestScenario.description":
 		if e.ComplexityRoot.TestScenario.Description == nil {
@@ -3141,6 +3483,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRetryPolicyInput,
 		ec.unmarshalInputRevokeApiKeyInput,
 		ec.unmarshalInputRotateWebhookSecretInput,
+		ec.unmarshalInputTestDeliveriesInput,
 		ec.unmarshalInputTestEndpointInput,
 		ec.unmarshalInputTestPayloadInput,
 		ec.unmarshalInputTestTarget,
@@ -3440,6 +3783,30 @@ type Query {
     id: ID!
   ): TestRun @hasScope(scope: WEBHOOKS_READ)
 
+  """
+  What changed between two test runs: what broke, what was mended, and which tests are flaky. Both must have come to their
+  end (` + "`" + `FINISHED` + "`" + `); they may be of different webhooks and endpoints.
+  """
+  compareTestRuns(
+    """The id of the run to compare with, such as the last one before a change."""
+    base: ID!
+    """The id of the run that is looked at."""
+    head: ID!
+  ): TestRunComparison @hasScope(scope: WEBHOOKS_READ)
+
+  """
+  What would become of one event if its receiver were down for a while, from the first attempt on: by the rules that
+  deliveries follow, worked out at once. Nothing is sent.
+  """
+  simulateRetries(
+    """For how long the receiver is down: every attempt fails until then, each that begins then or later succeeds. 0 to 31,536,000, a year."""
+    downForSeconds: Int!
+    """The retry policy to try. Members that are omitted are those of the webhook, or without one the defaults."""
+    policy: RetryPolicyInput
+    """A webhook's id or uid, to try its policy."""
+    webhookId: ID
+  ): RetrySimulation @hasScope(scope: WEBHOOKS_READ)
+
   """The scenarios that a test can put an endpoint through, in the order in which they are reported. They are the same for everybody."""
   testScenarios(
     """Keep only this suite."""
@@ -3603,9 +3970,9 @@ type Mutation {
 
 """
 What changes, from now on, over a WebSocket (` + "`" + `graphql-transport-ws` + "`" + `) or as server-sent events (` + "`" + `Accept:
-text/event-stream` + "`" + `), both at ` + "`" + `/graphql` + "`" + `. Changes that come close together are told once, as they stand by then. Nothing
-is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A subscription ends with an
-error where it missed something.
+text/event-stream` + "`" + `), both at ` + "`" + `/graphql` + "`" + `. Changes that come close together are told once, as they stand by then. But for
+` + "`" + `testRunProgress` + "`" + ` nothing is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A
+subscription ends with an error where it missed something.
 """
 type Subscription {
   """Each delivery that was queued, attempted or has ended. One that changes a few times at once comes once."""
@@ -3619,6 +3986,16 @@ type Subscription {
     """Keep only those that match."""
     filter: EventFilter
   ): Event! @hasScope(scope: EVENTS_READ)
+
+  """
+  A test run from its beginning to its end, whichever process runs it: first the run as it is, then each test that has
+  begun or is done by now, then each as it changes, at last the run as it ended. Then it completes by itself. Unlike the
+  other subscriptions it misses nothing: subscribe whenever you like, again too. It never starts a test.
+  """
+  testRunProgress(
+    """A test run's id."""
+    testRunId: ID!
+  ): TestRunProgress! @hasScope(scope: WEBHOOKS_READ)
 }
 
 # ---------------------------------------------------------------- shared
@@ -4591,24 +4968,40 @@ input TestEndpointInput {
   timeoutMs: Int = 15000
 }
 
-"""A payload for the tests of one event type."""
+"""What to send in a test: an event type with data of yours, or a recorded delivery."""
 input TestPayloadInput {
-  """The event type."""
-  eventName: String!
+  """The event type, whose example ` + "`" + `data` + "`" + ` replaces. Each once."""
+  eventName: String
   """The data to send instead of the event type's example: ` + "`" + `{"job_id": "b3131f1d", "job_status": "delivered"}` + "`" + `; at most 256 KiB. It must fit the event type's schema."""
-  data: JSON!
+  data: JSON
   """The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is ` + "`" + `NOT_FOUND` + "`" + ` and nothing is sent."""
   resourceId: String
+  """
+  A delivery, instead of all the others: its event is sent with the data it had, as a test of its own, under a new message
+  id, signed anew. It may have gone to any webhook. Needs the scope ` + "`" + `EVENTS_READ` + "`" + `; the run keeps what was sent, for whoever
+  may read test runs.
+  """
+  deliveryId: ID
+}
+
+"""Recorded deliveries to test with."""
+input TestDeliveriesInput {
+  """Which, such as ` + "`" + `{webhookId: "w", status: [FAILED], createdAfter: "2026-05-04T00:00:00Z"}` + "`" + `."""
+  filter: DeliveryFilter!
+  """Take at most this many, the newest; 1 to 50. When omitted, all have to fit into the run, else the answer is ` + "`" + `TOO_LONG` + "`" + `. A run takes 50 event types and deliveries together."""
+  first: Int
 }
 
 """A test to run."""
 input TestWebhookInput {
   """The webhook or endpoint."""
   target: TestTarget!
-  """Which of its event types to test, at most 50. All it subscribes to when omitted or empty."""
+  """Which of its event types to test, at most 50. When omitted or empty: all it subscribes to, or beside deliveries those that ` + "`" + `payloads` + "`" + ` name."""
   eventNames: [String!] = []
-  """Data to send instead of the examples."""
+  """Data to send instead of the examples, and recorded deliveries to test with."""
   payloads: [TestPayloadInput!] = []
+  """More recorded deliveries to test with, such as all that failed in an outage, the newest first. As for ` + "`" + `payloads.deliveryId` + "`" + `; one that both name is tested once."""
+  deliveries: TestDeliveriesInput
   """
   Which scenarios to run. Those that may fare differently from event type to event type (` + "`" + `valid` + "`" + ` and ` + "`" + `schema.*` + "`" + `) are run for
   each, the others for the first. Each suite begins with ` + "`" + `valid` + "`" + `: the others are judged against it. A run has at most 200
@@ -4622,8 +5015,9 @@ input TestWebhookInput {
   """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
   activate: Boolean = false
   """
-  Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRun` + "`" + ` until its ` + "`" + `status` + "`" + ` is
-  no longer ` + "`" + `RUNNING` + "`" + `. It goes on whatever becomes of this request. With ` + "`" + `activate` + "`" + `, look at the webhook's ` + "`" + `status` + "`" + ` then.
+  Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRunProgress` + "`" + `, or ask for
+  ` + "`" + `testRun` + "`" + ` until its ` + "`" + `status` + "`" + ` is no longer ` + "`" + `RUNNING` + "`" + `. It goes on whatever becomes of this request. With ` + "`" + `activate` + "`" + `, look
+  at the webhook's ` + "`" + `status` + "`" + ` then.
   """
   wait: Boolean = true
   """Repeating a request with the same key within 24 hours sends nothing and gives the first run again, as far as it is, as for ` + "`" + `createWebhook` + "`" + `."""
@@ -4868,6 +5262,85 @@ type TestRunEdge {
   cursor: String!
   """The test run."""
   node: TestRun!
+}
+
+"""
+What changed between two test runs. A test is that of one event type under one scenario; where a run has several of these,
+such as of recorded deliveries, the first is compared with the first, the second with the second.
+"""
+type TestRunComparison {
+  """The run that was compared with."""
+  base: TestRun!
+  """The run that was looked at."""
+  head: TestRun!
+  """Whether nothing broke: what a pipeline goes by. It says nothing of tests that failed before and still do, or are new; for these look at ` + "`" + `head.success` + "`" + `."""
+  success: Boolean!
+  """What changed, in one sentence."""
+  message: String!
+  """Tests that broke."""
+  broke: Int!
+  """Tests that were mended."""
+  mended: Int!
+  """Tests with another verdict that neither broke nor were mended."""
+  changed: Int!
+  """Tests with the same verdict."""
+  unchanged: Int!
+  """Tests that only ` + "`" + `head` + "`" + ` has."""
+  added: Int!
+  """Tests that only ` + "`" + `base` + "`" + ` has."""
+  removed: Int!
+  """Tests that are flaky, whatever changed."""
+  flaky: Int!
+  """The tests, in the order of ` + "`" + `head` + "`" + `, then those that only ` + "`" + `base` + "`" + ` has."""
+  tests(
+    """Keep only those that changed so. All but ` + "`" + `UNCHANGED` + "`" + ` that are not flaky when omitted."""
+    changes: [TestChange!]
+  ): [TestComparison!]!
+}
+
+"""One test in two runs."""
+type TestComparison {
+  """The event type's name."""
+  eventName: String!
+  """What the endpoint was put through."""
+  scenario: TestScenario!
+  """Which of several of this event type and scenario; 1 for the first."""
+  occurrence: Int!
+  """What changed."""
+  change: TestChange!
+  """
+  Whether its success changed at least twice, to and fro, in the runs before: the last ten that finished of the webhook and
+  URL of ` + "`" + `head` + "`" + `, up to the later of the two, and ` + "`" + `base` + "`" + `. Skipped tests do not count.
+  """
+  flaky: Boolean!
+  """Its result in ` + "`" + `base` + "`" + `; ` + "`" + `null` + "`" + ` where that has none."""
+  base: TestResult
+  """Its result in ` + "`" + `head` + "`" + `; ` + "`" + `null` + "`" + ` where that has none."""
+  head: TestResult
+}
+
+"""What became of a test from one run to another. New values may be added."""
+enum TestChange {
+  """It succeeded (` + "`" + `PASS` + "`" + ` or ` + "`" + `WARN` + "`" + `) and fails (` + "`" + `FAIL` + "`" + `)."""
+  BROKE
+  """It failed and succeeds."""
+  MENDED
+  """Its verdict is another, such as ` + "`" + `WARN` + "`" + ` after ` + "`" + `PASS` + "`" + `, or ` + "`" + `FAIL` + "`" + ` after ` + "`" + `SKIP` + "`" + `."""
+  CHANGED
+  """Its verdict is the same."""
+  UNCHANGED
+  """Only ` + "`" + `head` + "`" + ` has it."""
+  ADDED
+  """Only ` + "`" + `base` + "`" + ` has it."""
+  REMOVED
+}
+
+"""A step of a test run."""
+type TestRunProgress {
+  """The run as it is by now."""
+  testRun: TestRun!
+  """The test that has begun or is done since the step before, each as it is by now; ` + "`" + `null` + "`" + ` in the first and the last step."""
+  result: TestResult
 }
 
 # ---------------------------------------------------------------- events and deliveries
@@ -5244,6 +5717,71 @@ type CancelDeliveryPayload {
   delivery: Delivery
   """What to mend."""
   userErrors: [UserError!]!
+}
+
+# ---------------------------------------------------------------- rehearsals
+
+"""
+What would become of one event while its receiver is down. Attempts are taken to fail at once, and without ` + "`" + `Retry-After` + "`" + `.
+Times count from the first attempt.
+"""
+type RetrySimulation {
+  """The retry policy that was tried, with its defaults."""
+  policy: RetryPolicy!
+  """For how long the receiver is down."""
+  downForSeconds: Int!
+  """What becomes of the event, in words."""
+  message: String!
+  """The attempts that are made, or may be."""
+  attempts: [SimulatedAttempt!]!
+  """Whether the event is delivered in the end; ` + "`" + `null` + "`" + ` where that depends on the random part of the waits."""
+  delivered: Boolean
+  """When it is delivered, where it is; ` + "`" + `null` + "`" + ` where it never is."""
+  deliveredAfter: SecondsRange
+  """How many attempts are in vain, at least."""
+  failuresAtLeast: Int!
+  """How many attempts are in vain, at most."""
+  failuresAtMost: Int!
+  """
+  Whether the webhook is suspended by the failures of this event alone; ` + "`" + `null` + "`" + ` where that depends on the random part of the
+  waits. The delivery waits then until the webhook is activated. One that gets other events, too, is suspended as soon as
+  it has failed for ` + "`" + `suspendAfterSeconds` + "`" + `.
+  """
+  suspended: Boolean
+  """When the webhook is suspended, where it is; ` + "`" + `null` + "`" + ` where it never is."""
+  suspendedAfter: SecondsRange
+  """For how long every attempt at a webhook must have failed before it is suspended. The installation's setting."""
+  suspendAfterSeconds: Int!
+}
+
+"""An attempt that is made while the receiver is down, or once it is up again."""
+type SimulatedAttempt {
+  """1 for the first."""
+  number: Int!
+  """When it is made. Where the attempt before it may succeed, this one is made only if that fails."""
+  at: SecondsRange!
+  """How it ends."""
+  outcome: SimulatedOutcome!
+  """How long the next attempt waits where this one fails; ` + "`" + `null` + "`" + ` where there is none."""
+  waitBeforeNext: SecondsRange
+}
+
+"""How a simulated attempt ends."""
+enum SimulatedOutcome {
+  """The receiver is down."""
+  FAILS
+  """The receiver is up again."""
+  SUCCEEDS
+  """It depends on the random part of the waits whether the receiver is up again."""
+  DEPENDS
+}
+
+"""A time that a random part lengthens, in seconds."""
+type SecondsRange {
+  """With no random part."""
+  earliest: Float!
+  """With the largest."""
+  latest: Float!
 }
 
 # ---------------------------------------------------------------- help for receivers
@@ -5860,6 +6398,34 @@ func (ec *executionContext) childFields_RetryPolicy(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type RetryPolicy", field.Name)
 }
 
+func (ec *executionContext) childFields_RetrySimulation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "policy":
+		return ec.fieldContext_RetrySimulation_policy(ctx, field)
+	case "downForSeconds":
+		return ec.fieldContext_RetrySimulation_downForSeconds(ctx, field)
+	case "message":
+		return ec.fieldContext_RetrySimulation_message(ctx, field)
+	case "attempts":
+		return ec.fieldContext_RetrySimulation_attempts(ctx, field)
+	case "delivered":
+		return ec.fieldContext_RetrySimulation_delivered(ctx, field)
+	case "deliveredAfter":
+		return ec.fieldContext_RetrySimulation_deliveredAfter(ctx, field)
+	case "failuresAtLeast":
+		return ec.fieldContext_RetrySimulation_failuresAtLeast(ctx, field)
+	case "failuresAtMost":
+		return ec.fieldContext_RetrySimulation_failuresAtMost(ctx, field)
+	case "suspended":
+		return ec.fieldContext_RetrySimulation_suspended(ctx, field)
+	case "suspendedAfter":
+		return ec.fieldContext_RetrySimulation_suspendedAfter(ctx, field)
+	case "suspendAfterSeconds":
+		return ec.fieldContext_RetrySimulation_suspendAfterSeconds(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RetrySimulation", field.Name)
+}
+
 func (ec *executionContext) childFields_RevokeApiKeyPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -5882,6 +6448,16 @@ func (ec *executionContext) childFields_RotateWebhookSecretPayload(ctx context.C
 	return nil, fmt.Errorf("no field named %q was found under type RotateWebhookSecretPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_SecondsRange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "earliest":
+		return ec.fieldContext_SecondsRange_earliest(ctx, field)
+	case "latest":
+		return ec.fieldContext_SecondsRange_latest(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SecondsRange", field.Name)
+}
+
 func (ec *executionContext) childFields_SignatureVerdict(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "valid":
@@ -5890,6 +6466,20 @@ func (ec *executionContext) childFields_SignatureVerdict(ctx context.Context, fi
 		return ec.fieldContext_SignatureVerdict_message(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SignatureVerdict", field.Name)
+}
+
+func (ec *executionContext) childFields_SimulatedAttempt(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "number":
+		return ec.fieldContext_SimulatedAttempt_number(ctx, field)
+	case "at":
+		return ec.fieldContext_SimulatedAttempt_at(ctx, field)
+	case "outcome":
+		return ec.fieldContext_SimulatedAttempt_outcome(ctx, field)
+	case "waitBeforeNext":
+		return ec.fieldContext_SimulatedAttempt_waitBeforeNext(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SimulatedAttempt", field.Name)
 }
 
 func (ec *executionContext) childFields_TestCheck(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5906,6 +6496,26 @@ func (ec *executionContext) childFields_TestCheck(ctx context.Context, field gra
 		return ec.fieldContext_TestCheck_actual(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestCheck", field.Name)
+}
+
+func (ec *executionContext) childFields_TestComparison(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "eventName":
+		return ec.fieldContext_TestComparison_eventName(ctx, field)
+	case "scenario":
+		return ec.fieldContext_TestComparison_scenario(ctx, field)
+	case "occurrence":
+		return ec.fieldContext_TestComparison_occurrence(ctx, field)
+	case "change":
+		return ec.fieldContext_TestComparison_change(ctx, field)
+	case "flaky":
+		return ec.fieldContext_TestComparison_flaky(ctx, field)
+	case "base":
+		return ec.fieldContext_TestComparison_base(ctx, field)
+	case "head":
+		return ec.fieldContext_TestComparison_head(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestComparison", field.Name)
 }
 
 func (ec *executionContext) childFields_TestExchange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6020,6 +6630,36 @@ func (ec *executionContext) childFields_TestRun(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type TestRun", field.Name)
 }
 
+func (ec *executionContext) childFields_TestRunComparison(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "base":
+		return ec.fieldContext_TestRunComparison_base(ctx, field)
+	case "head":
+		return ec.fieldContext_TestRunComparison_head(ctx, field)
+	case "success":
+		return ec.fieldContext_TestRunComparison_success(ctx, field)
+	case "message":
+		return ec.fieldContext_TestRunComparison_message(ctx, field)
+	case "broke":
+		return ec.fieldContext_TestRunComparison_broke(ctx, field)
+	case "mended":
+		return ec.fieldContext_TestRunComparison_mended(ctx, field)
+	case "changed":
+		return ec.fieldContext_TestRunComparison_changed(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_TestRunComparison_unchanged(ctx, field)
+	case "added":
+		return ec.fieldContext_TestRunComparison_added(ctx, field)
+	case "removed":
+		return ec.fieldContext_TestRunComparison_removed(ctx, field)
+	case "flaky":
+		return ec.fieldContext_TestRunComparison_flaky(ctx, field)
+	case "tests":
+		return ec.fieldContext_TestRunComparison_tests(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestRunComparison", field.Name)
+}
+
 func (ec *executionContext) childFields_TestRunConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "edges":
@@ -6042,6 +6682,16 @@ func (ec *executionContext) childFields_TestRunEdge(ctx context.Context, field g
 		return ec.fieldContext_TestRunEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TestRunEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TestRunProgress(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "testRun":
+		return ec.fieldContext_TestRunProgress_testRun(ctx, field)
+	case "result":
+		return ec.fieldContext_TestRunProgress_result(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestRunProgress", field.Name)
 }
 
 func (ec *executionContext) childFields_TestScenario(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -6834,6 +7484,28 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_compareTestRuns_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "base",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["base"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "head",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["head"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_deliveries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -7029,6 +7701,36 @@ func (ec *executionContext) field_Query_previewDelivery_args(ctx context.Context
 		return nil, err
 	}
 	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_simulateRetries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "downForSeconds",
+		func(ctx context.Context, v any) (int, error) {
+			return ec.unmarshalNInt2int(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["downForSeconds"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "policy",
+		func(ctx context.Context, v any) (*RetryPolicyInput, error) {
+			return ec.unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRetryPolicyInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["policy"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "webhookId",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["webhookId"] = arg2
 	return args, nil
 }
 
@@ -7257,6 +7959,34 @@ func (ec *executionContext) field_Subscription_eventPublished_args(ctx context.C
 		return nil, err
 	}
 	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_testRunProgress_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "testRunId",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNID2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["testRunId"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_TestRunComparison_tests_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "changes",
+		func(ctx context.Context, v any) ([]webhook.TestChange, error) {
+			return ec.unmarshalOTestChange2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChangeᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["changes"] = arg0
 	return args, nil
 }
 
@@ -13659,6 +14389,130 @@ func (ec *executionContext) fieldContext_Query_testRun(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_compareTestRuns(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_compareTestRuns(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().CompareTestRuns(ctx, fc.Args["base"].(string), fc.Args["head"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.TestRunComparison
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.TestRunComparison
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRunComparison) graphql.Marshaler {
+			return ec.marshalOTestRunComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunComparison(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_compareTestRuns(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRunComparison(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_compareTestRuns_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_simulateRetries(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_simulateRetries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().SimulateRetries(ctx, fc.Args["downForSeconds"].(int), fc.Args["policy"].(*RetryPolicyInput), fc.Args["webhookId"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.RetrySimulation
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.RetrySimulation
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.RetrySimulation) graphql.Marshaler {
+			return ec.marshalORetrySimulation2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetrySimulation(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_simulateRetries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetrySimulation(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_simulateRetries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_testScenarios(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14265,6 +15119,295 @@ func (ec *executionContext) fieldContext_RetryPolicy_maxDelaySeconds(_ context.C
 	return graphql.NewScalarFieldContext("RetryPolicy", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _RetrySimulation_policy(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_policy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Policy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.RetryPolicy) graphql.Marshaler {
+			return ec.marshalNRetryPolicy2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetryPolicy(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_policy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RetryPolicy(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_downForSeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_downForSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DownForSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_downForSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_message(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_attempts(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_attempts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempts, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.SimulatedAttempt) graphql.Marshaler {
+			return ec.marshalNSimulatedAttempt2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttemptᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_attempts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SimulatedAttempt(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_delivered(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_delivered(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Delivered, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_delivered(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_deliveredAfter(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_deliveredAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeliveredAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_deliveredAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_failuresAtLeast(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_failuresAtLeast(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailuresAtLeast, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_failuresAtLeast(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_failuresAtMost(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_failuresAtMost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FailuresAtMost, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_failuresAtMost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_suspended(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_suspended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Suspended, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bool) graphql.Marshaler {
+			return ec.marshalOBoolean2ᚖbool(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_suspended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RetrySimulation_suspendedAfter(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_suspendedAfter(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuspendedAfter, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_suspendedAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RetrySimulation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RetrySimulation_suspendAfterSeconds(ctx context.Context, field graphql.CollectedField, obj *webhook.RetrySimulation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RetrySimulation_suspendAfterSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SuspendAfterSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RetrySimulation_suspendAfterSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RetrySimulation", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
 func (ec *executionContext) _RevokeApiKeyPayload_apiKey(ctx context.Context, field graphql.CollectedField, obj *RevokeAPIKeyPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14416,6 +15559,52 @@ func (ec *executionContext) fieldContext_RotateWebhookSecretPayload_userErrors(_
 	return fc, nil
 }
 
+func (ec *executionContext) _SecondsRange_earliest(ctx context.Context, field graphql.CollectedField, obj *webhook.SecondsRange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecondsRange_earliest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Earliest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecondsRange_earliest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SecondsRange", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
+func (ec *executionContext) _SecondsRange_latest(ctx context.Context, field graphql.CollectedField, obj *webhook.SecondsRange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SecondsRange_latest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Latest, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SecondsRange_latest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SecondsRange", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+
 func (ec *executionContext) _SignatureVerdict_valid(ctx context.Context, field graphql.CollectedField, obj *SignatureVerdict) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14460,6 +15649,116 @@ func (ec *executionContext) _SignatureVerdict_message(ctx context.Context, field
 }
 func (ec *executionContext) fieldContext_SignatureVerdict_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SignatureVerdict", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _SimulatedAttempt_number(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_number(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SimulatedAttempt", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _SimulatedAttempt_at(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalNSecondsRange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SimulatedAttempt",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SimulatedAttempt_outcome(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_outcome(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Outcome, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.SimulatedOutcome) graphql.Marshaler {
+			return ec.marshalNSimulatedOutcome2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedOutcome(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_outcome(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SimulatedAttempt", field, false, false, errors.New("field of type SimulatedOutcome does not have child fields"))
+}
+
+func (ec *executionContext) _SimulatedAttempt_waitBeforeNext(ctx context.Context, field graphql.CollectedField, obj *webhook.SimulatedAttempt) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SimulatedAttempt_waitBeforeNext(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.WaitBeforeNext, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+			return ec.marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SimulatedAttempt_waitBeforeNext(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SimulatedAttempt",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SecondsRange(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Subscription_deliveryUpdated(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
@@ -14586,6 +15885,68 @@ func (ec *executionContext) fieldContext_Subscription_eventPublished(ctx context
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_testRunProgress(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_testRunProgress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().TestRunProgress(ctx, fc.Args["testRunId"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.TestRunProgress
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.TestRunProgress
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, nil, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRunProgress) graphql.Marshaler {
+			return ec.marshalNTestRunProgress2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunProgress(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_testRunProgress(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRunProgress(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_testRunProgress_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TestCheck_name(ctx context.Context, field graphql.CollectedField, obj *TestCheck) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14699,6 +16060,194 @@ func (ec *executionContext) _TestCheck_actual(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_TestCheck_actual(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("TestCheck", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_eventName(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_eventName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EventName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_eventName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_scenario(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_scenario(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TestComparison().Scenario(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *TestScenario) graphql.Marshaler {
+			return ec.marshalNTestScenario2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestScenario(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_scenario(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestComparison",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestScenario(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestComparison_occurrence(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_occurrence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Occurrence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_occurrence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_change(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_change(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Change, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v webhook.TestChange) graphql.Marshaler {
+			return ec.marshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_change(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type TestChange does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_flaky(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_flaky(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Flaky, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_flaky(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestComparison", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TestComparison_base(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_base(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Base, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_base(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestResult(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestComparison_head(ctx context.Context, field graphql.CollectedField, obj *webhook.TestComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestComparison_head(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Head, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestComparison_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestResult(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _TestExchange_number(ctx context.Context, field graphql.CollectedField, obj *TestExchange) (ret graphql.Marshaler) {
@@ -15818,6 +17367,321 @@ func (ec *executionContext) fieldContext_TestRun_tests(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _TestRunComparison_base(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_base(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Base, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_base(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunComparison_head(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_head(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Head, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunComparison",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunComparison_success(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_success(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Success(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_success(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_message(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_broke(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_broke(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Broke(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_broke(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_mended(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_mended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Mended(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_mended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_changed(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_unchanged(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_unchanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unchanged(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_unchanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_added(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_added(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Added(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_added(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_removed(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_removed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Removed(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_removed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_flaky(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_flaky(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Flaky(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_flaky(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TestRunComparison", field, true, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _TestRunComparison_tests(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunComparison) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunComparison_tests(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.TestRunComparison().Tests(ctx, obj, fc.Args["changes"].([]webhook.TestChange))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*webhook.TestComparison) graphql.Marshaler {
+			return ec.marshalNTestComparison2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparisonᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunComparison_tests(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunComparison",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestComparison(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_TestRunComparison_tests_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TestRunConnection_edges(ctx context.Context, field graphql.CollectedField, obj *TestRunConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15987,6 +17851,70 @@ func (ec *executionContext) fieldContext_TestRunEdge_node(_ context.Context, fie
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunProgress_testRun(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunProgress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunProgress_testRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TestRun, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunProgress_testRun(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunProgress",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestRunProgress_result(ctx context.Context, field graphql.CollectedField, obj *webhook.TestRunProgress) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestRunProgress_result(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Result, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+			return ec.marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestRunProgress_result(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestRunProgress",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestResult(ctx, field)
 		},
 	}
 	return fc, nil
@@ -20683,6 +22611,43 @@ func (ec *executionContext) unmarshalInputRotateWebhookSecretInput(ctx context.C
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputTestDeliveriesInput(ctx context.Context, obj any) (TestDeliveriesInput, error) {
+	var it TestDeliveriesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"filter", "first"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "filter":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("filter"))
+			data, err := ec.unmarshalNDeliveryFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryFilter(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Filter = data
+		case "first":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("first"))
+			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.First = graphql.OmittableOf(data)
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTestEndpointInput(ctx context.Context, obj any) (TestEndpointInput, error) {
 	var it TestEndpointInput
 	if obj == nil {
@@ -20783,7 +22748,7 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"eventName", "data", "resourceId"}
+	fieldsInOrder := [...]string{"eventName", "data", "resourceId", "deliveryId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20792,18 +22757,18 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 		switch k {
 		case "eventName":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("eventName"))
-			data, err := ec.unmarshalNString2string(ctx, v)
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.EventName = data
+			it.EventName = graphql.OmittableOf(data)
 		case "data":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("data"))
-			data, err := ec.unmarshalNJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
 			if err != nil {
 				return it, err
 			}
-			it.Data = data
+			it.Data = graphql.OmittableOf(data)
 		case "resourceId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("resourceId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -20811,6 +22776,13 @@ func (ec *executionContext) unmarshalInputTestPayloadInput(ctx context.Context, 
 				return it, err
 			}
 			it.ResourceID = graphql.OmittableOf(data)
+		case "deliveryId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deliveryId"))
+			data, err := ec.unmarshalOID2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DeliveryID = graphql.OmittableOf(data)
 		}
 	}
 	return it, nil
@@ -20880,7 +22852,7 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 		asMap["wait"] = true
 	}
 
-	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "suite", "scenarios", "witness", "activate", "wait", "idempotencyKey"}
+	fieldsInOrder := [...]string{"target", "eventNames", "payloads", "deliveries", "suite", "scenarios", "witness", "activate", "wait", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -20908,6 +22880,13 @@ func (ec *executionContext) unmarshalInputTestWebhookInput(ctx context.Context, 
 				return it, err
 			}
 			it.Payloads = graphql.OmittableOf(data)
+		case "deliveries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deliveries"))
+			data, err := ec.unmarshalOTestDeliveriesInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestDeliveriesInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deliveries = graphql.OmittableOf(data)
 		case "suite":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("suite"))
 			data, err := ec.unmarshalOTestSuite2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestSuite(ctx, v)
@@ -24424,6 +26403,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "compareTestRuns":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_compareTestRuns(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "simulateRetries":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_simulateRetries(ctx, field)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "testScenarios":
 			field := field
 
@@ -24769,6 +26792,94 @@ func (ec *executionContext) _RetryPolicy(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var retrySimulationImplementors = []string{"RetrySimulation"}
+
+func (ec *executionContext) _RetrySimulation(ctx context.Context, sel ast.SelectionSet, obj *webhook.RetrySimulation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, retrySimulationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RetrySimulation")
+		case "policy":
+			out.Values[i] = ec._RetrySimulation_policy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "downForSeconds":
+			out.Values[i] = ec._RetrySimulation_downForSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._RetrySimulation_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "attempts":
+			out.Values[i] = ec._RetrySimulation_attempts(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "delivered":
+			out.Values[i] = ec._RetrySimulation_delivered(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deliveredAfter":
+			out.Values[i] = ec._RetrySimulation_deliveredAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "failuresAtLeast":
+			out.Values[i] = ec._RetrySimulation_failuresAtLeast(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failuresAtMost":
+			out.Values[i] = ec._RetrySimulation_failuresAtMost(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "suspended":
+			out.Values[i] = ec._RetrySimulation_suspended(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suspendedAfter":
+			out.Values[i] = ec._RetrySimulation_suspendedAfter(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "suspendAfterSeconds":
+			out.Values[i] = ec._RetrySimulation_suspendAfterSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var revokeApiKeyPayloadImplementors = []string{"RevokeApiKeyPayload"}
 
 func (ec *executionContext) _RevokeApiKeyPayload(ctx context.Context, sel ast.SelectionSet, obj *RevokeAPIKeyPayload) graphql.Marshaler {
@@ -24860,6 +26971,49 @@ func (ec *executionContext) _RotateWebhookSecretPayload(ctx context.Context, sel
 	return out
 }
 
+var secondsRangeImplementors = []string{"SecondsRange"}
+
+func (ec *executionContext) _SecondsRange(ctx context.Context, sel ast.SelectionSet, obj *webhook.SecondsRange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, secondsRangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SecondsRange")
+		case "earliest":
+			out.Values[i] = ec._SecondsRange_earliest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "latest":
+			out.Values[i] = ec._SecondsRange_latest(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var signatureVerdictImplementors = []string{"SignatureVerdict"}
 
 func (ec *executionContext) _SignatureVerdict(ctx context.Context, sel ast.SelectionSet, obj *SignatureVerdict) graphql.Marshaler {
@@ -24903,6 +27057,59 @@ func (ec *executionContext) _SignatureVerdict(ctx context.Context, sel ast.Selec
 	return out
 }
 
+var simulatedAttemptImplementors = []string{"SimulatedAttempt"}
+
+func (ec *executionContext) _SimulatedAttempt(ctx context.Context, sel ast.SelectionSet, obj *webhook.SimulatedAttempt) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, simulatedAttemptImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SimulatedAttempt")
+		case "number":
+			out.Values[i] = ec._SimulatedAttempt_number(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._SimulatedAttempt_at(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outcome":
+			out.Values[i] = ec._SimulatedAttempt_outcome(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "waitBeforeNext":
+			out.Values[i] = ec._SimulatedAttempt_waitBeforeNext(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var subscriptionImplementors = []string{"Subscription"}
 
 func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
@@ -24920,6 +27127,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_deliveryUpdated(ctx, fields[0])
 	case "eventPublished":
 		return ec._Subscription_eventPublished(ctx, fields[0])
+	case "testRunProgress":
+		return ec._Subscription_testRunProgress(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -24961,6 +27170,107 @@ func (ec *executionContext) _TestCheck(ctx context.Context, sel ast.SelectionSet
 			out.Values[i] = ec._TestCheck_actual(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var testComparisonImplementors = []string{"TestComparison"}
+
+func (ec *executionContext) _TestComparison(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestComparison) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testComparisonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestComparison")
+		case "eventName":
+			out.Values[i] = ec._TestComparison_eventName(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "scenario":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestComparison_scenario(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "occurrence":
+			out.Values[i] = ec._TestComparison_occurrence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "change":
+			out.Values[i] = ec._TestComparison_change(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "flaky":
+			out.Values[i] = ec._TestComparison_flaky(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "base":
+			out.Values[i] = ec._TestComparison_base(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "head":
+			out.Values[i] = ec._TestComparison_head(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -25782,6 +28092,132 @@ func (ec *executionContext) _TestRun(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var testRunComparisonImplementors = []string{"TestRunComparison"}
+
+func (ec *executionContext) _TestRunComparison(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestRunComparison) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testRunComparisonImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestRunComparison")
+		case "base":
+			out.Values[i] = ec._TestRunComparison_base(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "head":
+			out.Values[i] = ec._TestRunComparison_head(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "success":
+			out.Values[i] = ec._TestRunComparison_success(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "message":
+			out.Values[i] = ec._TestRunComparison_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "broke":
+			out.Values[i] = ec._TestRunComparison_broke(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mended":
+			out.Values[i] = ec._TestRunComparison_mended(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changed":
+			out.Values[i] = ec._TestRunComparison_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unchanged":
+			out.Values[i] = ec._TestRunComparison_unchanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "added":
+			out.Values[i] = ec._TestRunComparison_added(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "removed":
+			out.Values[i] = ec._TestRunComparison_removed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "flaky":
+			out.Values[i] = ec._TestRunComparison_flaky(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tests":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestRunComparison_tests(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var testRunConnectionImplementors = []string{"TestRunConnection"}
 
 func (ec *executionContext) _TestRunConnection(ctx context.Context, sel ast.SelectionSet, obj *TestRunConnection) graphql.Marshaler {
@@ -25855,6 +28291,49 @@ func (ec *executionContext) _TestRunEdge(ctx context.Context, sel ast.SelectionS
 		case "node":
 			out.Values[i] = ec._TestRunEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var testRunProgressImplementors = []string{"TestRunProgress"}
+
+func (ec *executionContext) _TestRunProgress(ctx context.Context, sel ast.SelectionSet, obj *webhook.TestRunProgress) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testRunProgressImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestRunProgress")
+		case "testRun":
+			out.Values[i] = ec._TestRunProgress_testRun(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "result":
+			out.Values[i] = ec._TestRunProgress_result(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:
@@ -27539,7 +30018,7 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 // region    ***************************** type.gotpl *****************************
 
 func (ec *executionContext) marshalNApiKey2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐAPIKeyᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.APIKey) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKey2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐAPIKey(ctx, sel, v[i])
@@ -27565,7 +30044,7 @@ func (ec *executionContext) marshalNApiKey2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋi
 }
 
 func (ec *executionContext) marshalNApiKeyEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐAPIKeyEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*APIKeyEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiKeyEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐAPIKeyEdge(ctx, sel, v[i])
@@ -27622,7 +30101,7 @@ func (ec *executionContext) unmarshalNApiScope2ᚕgithubᚗcomᚋhookqlᚋhookql
 }
 
 func (ec *executionContext) marshalNApiScope2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScopeᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.Scope) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, sel, v[i])
@@ -27732,7 +30211,7 @@ func (ec *executionContext) unmarshalNDeleteWorkspaceInput2githubᚗcomᚋhookql
 }
 
 func (ec *executionContext) marshalNDelivery2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDeliveryᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Delivery) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, sel, v[i])
@@ -27758,7 +30237,7 @@ func (ec *executionContext) marshalNDelivery2ᚖgithubᚗcomᚋhookqlᚋhookql�
 }
 
 func (ec *executionContext) marshalNDeliveryAttempt2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐAttemptᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Attempt) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDeliveryAttempt2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐAttempt(ctx, sel, v[i])
@@ -27784,7 +30263,7 @@ func (ec *executionContext) marshalNDeliveryAttempt2ᚖgithubᚗcomᚋhookqlᚋh
 }
 
 func (ec *executionContext) marshalNDeliveryAttemptEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryAttemptEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*DeliveryAttemptEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDeliveryAttemptEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryAttemptEdge(ctx, sel, v[i])
@@ -27820,7 +30299,7 @@ func (ec *executionContext) marshalNDeliveryCounts2ᚖgithubᚗcomᚋhookqlᚋho
 }
 
 func (ec *executionContext) marshalNDeliveryEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*DeliveryEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDeliveryEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryEdge(ctx, sel, v[i])
@@ -27843,6 +30322,11 @@ func (ec *executionContext) marshalNDeliveryEdge2ᚖgithubᚗcomᚋhookqlᚋhook
 		return graphql.Null
 	}
 	return ec._DeliveryEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeliveryFilter2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐDeliveryFilter(ctx context.Context, v any) (*DeliveryFilter, error) {
+	res, err := ec.unmarshalInputDeliveryFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDeliveryMethod2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐMethod(ctx context.Context, v any) (webhook.Method, error) {
@@ -27880,7 +30364,7 @@ func (ec *executionContext) marshalNDeliveryStatus2githubᚗcomᚋhookqlᚋhookq
 }
 
 func (ec *executionContext) marshalNEvent2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Event) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, sel, v[i])
@@ -27906,7 +30390,7 @@ func (ec *executionContext) marshalNEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋin
 }
 
 func (ec *executionContext) marshalNEventEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐEventEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*EventEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEventEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐEventEdge(ctx, sel, v[i])
@@ -27932,7 +30416,7 @@ func (ec *executionContext) marshalNEventEdge2ᚖgithubᚗcomᚋhookqlᚋhookql�
 }
 
 func (ec *executionContext) marshalNEventType2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.EventType) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEventType2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventType(ctx, sel, v[i])
@@ -27974,7 +30458,7 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 }
 
 func (ec *executionContext) marshalNHttpHeader2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Header) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNHttpHeader2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐHeader(ctx, sel, v[i])
@@ -28228,6 +30712,10 @@ func (ec *executionContext) unmarshalNRotateWebhookSecretInput2githubᚗcomᚋho
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNSecondsRange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx context.Context, sel ast.SelectionSet, v webhook.SecondsRange) graphql.Marshaler {
+	return ec._SecondsRange(ctx, sel, &v)
+}
+
 func (ec *executionContext) unmarshalNSigningScheme2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, v any) (webhook.Signing, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := webhook.Signing(tmp)
@@ -28235,6 +30723,49 @@ func (ec *executionContext) unmarshalNSigningScheme2githubᚗcomᚋhookqlᚋhook
 }
 
 func (ec *executionContext) marshalNSigningScheme2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSigning(ctx context.Context, sel ast.SelectionSet, v webhook.Signing) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNSimulatedAttempt2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttemptᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.SimulatedAttempt) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSimulatedAttempt2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttempt(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSimulatedAttempt2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedAttempt(ctx context.Context, sel ast.SelectionSet, v *webhook.SimulatedAttempt) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SimulatedAttempt(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSimulatedOutcome2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedOutcome(ctx context.Context, v any) (webhook.SimulatedOutcome, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.SimulatedOutcome(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSimulatedOutcome2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSimulatedOutcome(ctx context.Context, sel ast.SelectionSet, v webhook.SimulatedOutcome) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -28300,8 +30831,25 @@ func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel
 	return ret
 }
 
+func (ec *executionContext) unmarshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx context.Context, v any) (webhook.TestChange, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := webhook.TestChange(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx context.Context, sel ast.SelectionSet, v webhook.TestChange) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNTestCheck2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestCheckᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestCheck) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestCheck2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestCheck(ctx, sel, v[i])
@@ -28326,8 +30874,34 @@ func (ec *executionContext) marshalNTestCheck2ᚖgithubᚗcomᚋhookqlᚋhookql�
 	return ec._TestCheck(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTestComparison2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparisonᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.TestComparison) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTestComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparison(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTestComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestComparison(ctx context.Context, sel ast.SelectionSet, v *webhook.TestComparison) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TestComparison(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNTestExchange2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestExchangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestExchange) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestExchange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestExchange(ctx, sel, v[i])
@@ -28358,7 +30932,7 @@ func (ec *executionContext) unmarshalNTestPayloadInput2ᚖgithubᚗcomᚋhookql�
 }
 
 func (ec *executionContext) marshalNTestResult2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResultᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.TestResult) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx, sel, v[i])
@@ -28394,7 +30968,7 @@ func (ec *executionContext) marshalNTestResultConnection2ᚖgithubᚗcomᚋhookq
 }
 
 func (ec *executionContext) marshalNTestResultEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResultEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestResultEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestResultEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestResultEdge(ctx, sel, v[i])
@@ -28420,7 +30994,7 @@ func (ec *executionContext) marshalNTestResultEdge2ᚖgithubᚗcomᚋhookqlᚋho
 }
 
 func (ec *executionContext) marshalNTestRun2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.TestRun) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, sel, v[i])
@@ -28446,7 +31020,7 @@ func (ec *executionContext) marshalNTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋ
 }
 
 func (ec *executionContext) marshalNTestRunEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestRunEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*TestRunEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestRunEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestRunEdge(ctx, sel, v[i])
@@ -28469,6 +31043,16 @@ func (ec *executionContext) marshalNTestRunEdge2ᚖgithubᚗcomᚋhookqlᚋhookq
 		return graphql.Null
 	}
 	return ec._TestRunEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTestRunProgress2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunProgress(ctx context.Context, sel ast.SelectionSet, v *webhook.TestRunProgress) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TestRunProgress(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTestRunStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunStatus(ctx context.Context, v any) (webhook.TestRunStatus, error) {
@@ -28591,7 +31175,7 @@ func (ec *executionContext) unmarshalNUpdateWorkspaceInput2githubᚗcomᚋhookql
 }
 
 func (ec *executionContext) marshalNUserError2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserErrorᚄ(ctx context.Context, sel ast.SelectionSet, v []*UserError) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNUserError2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐUserError(ctx, sel, v[i])
@@ -28649,7 +31233,7 @@ func (ec *executionContext) unmarshalNVerifySignatureInput2githubᚗcomᚋhookql
 }
 
 func (ec *executionContext) marshalNWebhook2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhookᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Webhook) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWebhook2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWebhook(ctx, sel, v[i])
@@ -28675,7 +31259,7 @@ func (ec *executionContext) marshalNWebhook2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋ
 }
 
 func (ec *executionContext) marshalNWebhookEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*WebhookEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWebhookEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWebhookEdge(ctx, sel, v[i])
@@ -28735,7 +31319,7 @@ func (ec *executionContext) marshalNWebhookStatusReason2githubᚗcomᚋhookqlᚋ
 }
 
 func (ec *executionContext) marshalNWorkspace2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWorkspaceᚄ(ctx context.Context, sel ast.SelectionSet, v []*webhook.Workspace) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkspace2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐWorkspace(ctx, sel, v[i])
@@ -28761,7 +31345,7 @@ func (ec *executionContext) marshalNWorkspace2ᚖgithubᚗcomᚋhookqlᚋhookql�
 }
 
 func (ec *executionContext) marshalNWorkspaceEdge2ᚕᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWorkspaceEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*WorkspaceEdge) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWorkspaceEdge2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐWorkspaceEdge(ctx, sel, v[i])
@@ -28791,7 +31375,7 @@ func (ec *executionContext) marshalN__Directive2githubᚗcomᚋ99designsᚋgqlge
 }
 
 func (ec *executionContext) marshalN__Directive2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirectiveᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Directive) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Directive2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐDirective(ctx, sel, v[i])
@@ -28837,7 +31421,7 @@ func (ec *executionContext) unmarshalN__DirectiveLocation2ᚕstringᚄ(ctx conte
 }
 
 func (ec *executionContext) marshalN__DirectiveLocation2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__DirectiveLocation2string(ctx, sel, v[i])
@@ -28865,7 +31449,7 @@ func (ec *executionContext) marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlg
 }
 
 func (ec *executionContext) marshalN__InputValue2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValueᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.InputValue) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -28885,7 +31469,7 @@ func (ec *executionContext) marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋg
 }
 
 func (ec *executionContext) marshalN__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐTypeᚄ(ctx context.Context, sel ast.SelectionSet, v []introspection.Type) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])
@@ -29176,7 +31760,7 @@ func (ec *executionContext) marshalODeliveryStatus2ᚕgithubᚗcomᚋhookqlᚋho
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNDeliveryStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDeliveryStatus(ctx, sel, v[i])
@@ -29195,7 +31779,7 @@ func (ec *executionContext) marshalOEvent2ᚕᚖgithubᚗcomᚋhookqlᚋhookql�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEvent2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEvent(ctx, sel, v[i])
@@ -29236,7 +31820,7 @@ func (ec *executionContext) marshalOEventType2ᚕᚖgithubᚗcomᚋhookqlᚋhook
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNEventType2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐEventType(ctx, sel, v[i])
@@ -29378,7 +31962,7 @@ func (ec *executionContext) marshalONode2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋgra
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalONode2githubᚗcomᚋhookqlᚋhookqlᚋgraphᚐNode(ctx, sel, v[i])
@@ -29498,6 +32082,13 @@ func (ec *executionContext) unmarshalORetryPolicyInput2ᚖgithubᚗcomᚋhookql�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalORetrySimulation2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐRetrySimulation(ctx context.Context, sel ast.SelectionSet, v *webhook.RetrySimulation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RetrySimulation(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORevokeApiKeyPayload2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐRevokeAPIKeyPayload(ctx context.Context, sel ast.SelectionSet, v *RevokeAPIKeyPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -29510,6 +32101,13 @@ func (ec *executionContext) marshalORotateWebhookSecretPayload2ᚖgithubᚗcom�
 		return graphql.Null
 	}
 	return ec._RotateWebhookSecretPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSecondsRange2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐSecondsRange(ctx context.Context, sel ast.SelectionSet, v *webhook.SecondsRange) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SecondsRange(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOSignatureVerdict2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐSignatureVerdict(ctx context.Context, sel ast.SelectionSet, v *SignatureVerdict) graphql.Marshaler {
@@ -29607,6 +32205,50 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	return res
 }
 
+func (ec *executionContext) unmarshalOTestChange2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChangeᚄ(ctx context.Context, v any) ([]webhook.TestChange, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]webhook.TestChange, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTestChange2ᚕgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []webhook.TestChange) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTestChange2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestChange(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOTestDeliveriesInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestDeliveriesInput(ctx context.Context, v any) (*TestDeliveriesInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputTestDeliveriesInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOTestEndpointInput2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestEndpointInput(ctx context.Context, v any) (*TestEndpointInput, error) {
 	if v == nil {
 		return nil, nil
@@ -29632,11 +32274,25 @@ func (ec *executionContext) unmarshalOTestPayloadInput2ᚕᚖgithubᚗcomᚋhook
 	return res, nil
 }
 
+func (ec *executionContext) marshalOTestResult2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestResult(ctx context.Context, sel ast.SelectionSet, v *webhook.TestResult) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TestResult(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx context.Context, sel ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._TestRun(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOTestRunComparison2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRunComparison(ctx context.Context, sel ast.SelectionSet, v *webhook.TestRunComparison) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TestRunComparison(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOTestRunConnection2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestRunConnection(ctx context.Context, sel ast.SelectionSet, v *TestRunConnection) graphql.Marshaler {
@@ -29650,7 +32306,7 @@ func (ec *executionContext) marshalOTestScenario2ᚕᚖgithubᚗcomᚋhookqlᚋh
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestScenario2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐTestScenario(ctx, sel, v[i])
@@ -29705,7 +32361,7 @@ func (ec *executionContext) marshalOTestVerdict2ᚕgithubᚗcomᚋhookqlᚋhookq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNTestVerdict2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐVerdict(ctx, sel, v[i])
@@ -29797,7 +32453,7 @@ func (ec *executionContext) marshalOVerificationSnippet2ᚕᚖgithubᚗcomᚋhoo
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNVerificationSnippet2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋgraphᚐVerificationSnippet(ctx, sel, v[i])
@@ -29896,7 +32552,7 @@ func (ec *executionContext) marshalOWebhookStatus2ᚕgithubᚗcomᚋhookqlᚋhoo
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalNWebhookStatus2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐStatus(ctx, sel, v[i])
@@ -29929,7 +32585,7 @@ func (ec *executionContext) marshalO__EnumValue2ᚕgithubᚗcomᚋ99designsᚋgq
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__EnumValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐEnumValue(ctx, sel, v[i])
@@ -29948,7 +32604,7 @@ func (ec *executionContext) marshalO__Field2ᚕgithubᚗcomᚋ99designsᚋgqlgen
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Field2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐField(ctx, sel, v[i])
@@ -29967,7 +32623,7 @@ func (ec *executionContext) marshalO__InputValue2ᚕgithubᚗcomᚋ99designsᚋg
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__InputValue2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐInputValue(ctx, sel, v[i])
@@ -29993,7 +32649,7 @@ func (ec *executionContext) marshalO__Type2ᚕgithubᚗcomᚋ99designsᚋgqlgen�
 	if v == nil {
 		return graphql.Null
 	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+	ret := marshalList(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
 		return ec.marshalN__Type2githubᚗcomᚋ99designsᚋgqlgenᚋgraphqlᚋintrospectionᚐType(ctx, sel, v[i])

@@ -654,9 +654,9 @@ type SignatureVerdict struct {
 }
 
 // What changes, from now on, over a WebSocket (`graphql-transport-ws`) or as server-sent events (`Accept:
-// text/event-stream`), both at `/graphql`. Changes that come close together are told once, as they stand by then. Nothing
-// is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A subscription ends with an
-// error where it missed something.
+// text/event-stream`), both at `/graphql`. Changes that come close together are told once, as they stand by then. But for
+// `testRunProgress` nothing is repeated: read the list after you have subscribed, and again whenever you subscribe anew. A
+// subscription ends with an error where it missed something.
 type Subscription struct {
 }
 
@@ -672,6 +672,14 @@ type TestCheck struct {
 	Expected *string `json:"expected,omitempty"`
 	// What was seen; likewise.
 	Actual *string `json:"actual,omitempty"`
+}
+
+// Recorded deliveries to test with.
+type TestDeliveriesInput struct {
+	// Which, such as `{webhookId: "w", status: [FAILED], createdAfter: "2026-05-04T00:00:00Z"}`.
+	Filter *DeliveryFilter `json:"filter"`
+	// Take at most this many, the newest; 1 to 50. When omitted, all have to fit into the run, else the answer is `TOO_LONG`. A run takes 50 event types and deliveries together.
+	First graphql.Omittable[*int] `json:"first,omitempty"`
 }
 
 // An endpoint that is not registered.
@@ -712,14 +720,18 @@ type TestExchange struct {
 	Timing *HTTPTiming `json:"timing,omitempty"`
 }
 
-// A payload for the tests of one event type.
+// What to send in a test: an event type with data of yours, or a recorded delivery.
 type TestPayloadInput struct {
-	// The event type.
-	EventName string `json:"eventName"`
+	// The event type, whose example `data` replaces. Each once.
+	EventName graphql.Omittable[*string] `json:"eventName,omitempty"`
 	// The data to send instead of the event type's example: `{"job_id": "b3131f1d", "job_status": "delivered"}`; at most 256 KiB. It must fit the event type's schema.
-	Data json.RawMessage `json:"data"`
+	Data graphql.Omittable[json.RawMessage] `json:"data,omitempty"`
 	// The resource that the data are about. Give it to test with what exists alone: unless an event about it was published before, the answer is `NOT_FOUND` and nothing is sent.
 	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`
+	// A delivery, instead of all the others: its event is sent with the data it had, as a test of its own, under a new message
+	// id, signed anew. It may have gone to any webhook. Needs the scope `EVENTS_READ`; the run keeps what was sent, for whoever
+	// may read test runs.
+	DeliveryID graphql.Omittable[*string] `json:"deliveryId,omitempty"`
 }
 
 // A page of test results.
@@ -788,10 +800,12 @@ type TestTarget struct {
 type TestWebhookInput struct {
 	// The webhook or endpoint.
 	Target *TestTarget `json:"target"`
-	// Which of its event types to test, at most 50. All it subscribes to when omitted or empty.
+	// Which of its event types to test, at most 50. When omitted or empty: all it subscribes to, or beside deliveries those that `payloads` name.
 	EventNames graphql.Omittable[[]string] `json:"eventNames,omitempty"`
-	// Data to send instead of the examples.
+	// Data to send instead of the examples, and recorded deliveries to test with.
 	Payloads graphql.Omittable[[]*TestPayloadInput] `json:"payloads,omitempty"`
+	// More recorded deliveries to test with, such as all that failed in an outage, the newest first. As for `payloads.deliveryId`; one that both name is tested once.
+	Deliveries graphql.Omittable[*TestDeliveriesInput] `json:"deliveries,omitempty"`
 	// Which scenarios to run. Those that may fare differently from event type to event type (`valid` and `schema.*`) are run for
 	// each, the others for the first. Each suite begins with `valid`: the others are judged against it. A run has at most 200
 	// tests, sends at most 1,000 requests, 8 of them at the same time (50 in `http.burst`), and ends after 60 s.
@@ -802,8 +816,9 @@ type TestWebhookInput struct {
 	Witness graphql.Omittable[*TestWitnessInput] `json:"witness,omitempty"`
 	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
-	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRun` until its `status` is
-	// no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look at the webhook's `status` then.
+	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRunProgress`, or ask for
+	// `testRun` until its `status` is no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look
+	// at the webhook's `status` then.
 	Wait graphql.Omittable[*bool] `json:"wait,omitempty"`
 	// Repeating a request with the same key within 24 hours sends nothing and gives the first run again, as far as it is, as for `createWebhook`.
 	IdempotencyKey graphql.Omittable[*string] `json:"idempotencyKey,omitempty"`

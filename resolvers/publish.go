@@ -166,14 +166,18 @@ func newPublishing(workspaceID string, input *graph.PublishEventInput, now time.
 	if given != nil {
 		e.OccurredAt = *given
 	}
-	content, _ := json.Marshal([]any{e.Name, e.Data, e.ResourceID, given}) // all can be written as JSON
+	p := &webhook.Publishing{Event: e}
+	if e.UID != nil {
+		content, _ := json.Marshal([]any{e.Name, e.Data, e.ResourceID, given}) // all can be written as JSON
+		p.ContentHash = sha256.Sum256(content)
+	}
 	errs := e.Validate()
 	if mistake := delivery.CheckSize(e.Data); mistake != nil {
 		errs = append(errs, webhook.NewError(mistake.Code, mistake.Message, "data"))
 	} else if len(e.Data) == 0 || e.Data[0] != '{' {
 		errs = append(errs, webhook.NewError(webhook.Invalid, "The data of an event is a JSON object, such as `{\"job_id\": \"b3131f1d\"}`.", "data"))
 	}
-	return &webhook.Publishing{Event: e, ContentHash: sha256.Sum256(content)}, errs
+	return p, errs
 }
 
 // checkType says what is wrong with an event's type, and with its data where

@@ -21,7 +21,7 @@ func (r queryResolver) PreviewDelivery(ctx context.Context, input graph.PreviewD
 	}
 	test := graph.TestWebhookInput{EventNames: graphql.OmittableOf([]string{input.EventName})}
 	if data := input.Data.Value(); data != nil {
-		test.Payloads = graphql.OmittableOf([]*graph.TestPayloadInput{{EventName: input.EventName, Data: data}})
+		test.Payloads = graphql.OmittableOf([]*graph.TestPayloadInput{{EventName: graphql.OmittableOf(&input.EventName), Data: graphql.OmittableOf(data)}})
 	}
 	payloads, err := r.payloads(ctx, w, test)
 	if err != nil {

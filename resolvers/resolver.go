@@ -40,6 +40,9 @@ type (
 	testRunResolver      struct{ *Resolver }
 	testResultResolver   struct{ *Resolver }
 
+	testRunComparisonResolver struct{ *Resolver }
+	testComparisonResolver    struct{ *Resolver }
+
 	httpRequestResolver  struct{ *Resolver }
 	httpResponseResolver struct{ *Resolver }
 )
@@ -76,6 +79,14 @@ func (r *Resolver) TestRun() graph.TestRunResolver { return testRunResolver{r} }
 
 // TestResult implements graph.ResolverRoot.
 func (r *Resolver) TestResult() graph.TestResultResolver { return testResultResolver{r} }
+
+// TestRunComparison implements graph.ResolverRoot.
+func (r *Resolver) TestRunComparison() graph.TestRunComparisonResolver {
+	return testRunComparisonResolver{r}
+}
+
+// TestComparison implements graph.ResolverRoot.
+func (r *Resolver) TestComparison() graph.TestComparisonResolver { return testComparisonResolver{r} }
 
 // HttpRequest implements graph.ResolverRoot.
 func (r *Resolver) HttpRequest() graph.HttpRequestResolver { return httpRequestResolver{r} }

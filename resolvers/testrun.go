@@ -156,6 +156,9 @@ func (r testResultResolver) Verdict(_ context.Context, result *webhook.TestResul
 
 // Exchanges are the requests of a test and their answers.
 func (r testResultResolver) Exchanges(ctx context.Context, result *webhook.TestResult) ([]*graph.TestExchange, error) {
+	if !result.Done() {
+		return []*graph.TestExchange{}, nil // those that are kept by now are of a later state
+	}
 	exchanges, err := loadersOf(ctx).exchanges(ctx, result.ID)
 	shown := make([]*graph.TestExchange, len(exchanges))
 	for i := range exchanges {
@@ -187,6 +190,9 @@ func (r testResultResolver) deciding(ctx context.Context, result *webhook.TestRe
 
 // Outcome is how the deciding request ended.
 func (r testResultResolver) Outcome(ctx context.Context, result *webhook.TestResult) (*webhook.Outcome, error) {
+	if !result.Done() {
+		return nil, nil
+	}
 	exchanges, err := loadersOf(ctx).exchanges(ctx, result.ID)
 	if err != nil {
 		return nil, err

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// maxTypes is how many event types one run tests, and maxTests how many tests
-	// it holds.
+	// maxTypes is how many event types and recorded deliveries one run tests, and
+	// maxTests how many tests it holds.
 	maxTypes = 50
 	maxTests = 200
 	// testReserve is what of a request's time is left to keep a run and answer.
@@ -163,9 +163,14 @@ func below(err error, path ...string) error {
 	return errs.Under(path...)
 }
 
-// payloads are the event types to test, with the data to send for each.
+// payloads are the event types to test, with the data to send for each, and
+// what recorded deliveries delivered.
 func (r *Resolver) payloads(ctx context.Context, w *webhook.Webhook, input graph.TestWebhookInput) ([]delivery.Payload, error) {
-	types, err := testedTypes(ctx, w, input.EventNames.Value())
+	own, recorded, err := r.givenPayloads(ctx, w, input)
+	if err != nil {
+		return nil, err
+	}
+	types, err := typesBeside(ctx, w, input.EventNames.Value(), own, recorded)
 	if err != nil {
 		return nil, err
 	}
@@ -175,65 +180,68 @@ func (r *Resolver) payloads(ctx context.Context, w *webhook.Webhook, input graph
 		list[i] = delivery.Payload{EventName: t.Name, Data: t.Example}
 		place[t.Name] = &list[i]
 	}
-	errs := override(place, input.Payloads.Value())
-	mismatches, err := r.mismatches(ctx, types, input.Payloads.Value())
+	errs := override(place, own)
+	mismatches, err := r.mismatches(ctx, types, own)
 	if err != nil {
 		return nil, err
 	}
-	unknown, err := r.unknownResources(ctx, w, input.Payloads.Value())
+	unknown, err := r.unknownResources(ctx, w, own)
 	if err != nil {
 		return nil, err
 	}
 	errs = append(append(errs, mismatches...), unknown...)
 	for _, p := range list {
-		errs = append(errs, checkData(w, p.EventName, p.Data, input.Payloads.Value())...)
+		errs = append(errs, checkData(w, p.EventName, p.Data, own)...)
+	}
+	for _, p := range recorded {
+		list = append(list, p.Payload)
 	}
 	return list, errs.OrNil()
 }
 
 // override puts the caller's data in the place of the examples.
-func override(place map[string]*delivery.Payload, inputs []*graph.TestPayloadInput) (errs webhook.Errors) {
+func override(place map[string]*delivery.Payload, inputs []ownPayload) (errs webhook.Errors) {
 	seen := make(map[string]bool, len(inputs))
-	for i, input := range inputs {
-		path := []string{"payloads", strconv.Itoa(i), "eventName"}
-		switch p := place[input.EventName]; {
+	for _, input := range inputs {
+		path := []string{"payloads", input.at, "eventName"}
+		switch p := place[input.eventName]; {
 		case p == nil:
 			errs = append(errs, webhook.NewError(webhook.NotSubscribed,
-				fmt.Sprintf("%q is not among the event types of this run. Leave the payload out, or subscribe to the type and name it.", input.EventName), path...))
-		case seen[input.EventName]:
+				fmt.Sprintf("%q is not among the event types of this run. Leave the payload out, or subscribe to the type and name it.", input.eventName), path...))
+		case seen[input.eventName]:
 			errs = append(errs, webhook.NewError(webhook.Invalid,
-				fmt.Sprintf("%q has two payloads. Give each event type one; a second needs a run of its own.", input.EventName), path...))
+				fmt.Sprintf("%q has two payloads. Give each event type one; a second needs a run of its own.", input.eventName), path...))
 		default:
-			p.Data = input.Data
+			p.Data = input.data
 		}
-		seen[input.EventName] = true
+		seen[input.eventName] = true
 	}
 	return errs
 }
 
 // mismatches finds the caller's payloads that do not fit the schemas of their
 // event types. The examples were checked when they were set.
-func (r *Resolver) mismatches(ctx context.Context, types []*webhook.EventType, inputs []*graph.TestPayloadInput) (errs webhook.Errors, err error) {
-	for i, input := range inputs {
-		at := slices.IndexFunc(types, func(t *webhook.EventType) bool { return t.Name == input.EventName })
+func (r *Resolver) mismatches(ctx context.Context, types []*webhook.EventType, inputs []ownPayload) (errs webhook.Errors, err error) {
+	for _, input := range inputs {
+		at := slices.IndexFunc(types, func(t *webhook.EventType) bool { return t.Name == input.eventName })
 		if at < 0 {
 			continue // override says so
 		}
-		misfit, err := r.misfit(ctx, types[at], input.Data)
+		misfit, err := r.misfit(ctx, types[at], input.data)
 		if err != nil {
 			return nil, err
 		}
-		errs = append(errs, misfit.Under("payloads", strconv.Itoa(i))...)
+		errs = append(errs, misfit.Under("payloads", input.at)...)
 	}
 	return errs, nil
 }
 
 // unknownResources finds the resources of the payloads that no event is about,
 // or that the webhook wants no events about.
-func (r *Resolver) unknownResources(ctx context.Context, w *webhook.Webhook, inputs []*graph.TestPayloadInput) (errs webhook.Errors, err error) {
+func (r *Resolver) unknownResources(ctx context.Context, w *webhook.Webhook, inputs []ownPayload) (errs webhook.Errors, err error) {
 	var ids, known []string
 	for _, input := range inputs {
-		if id := input.ResourceID.Value(); id != nil {
+		if id := input.resourceID; id != nil {
 			ids = append(ids, *id)
 		}
 	}
@@ -243,9 +251,9 @@ func (r *Resolver) unknownResources(ctx context.Context, w *webhook.Webhook, inp
 	if known, err = r.DB.PublishedResources(ctx, w.WorkspaceID, ids); err != nil {
 		return nil, err
 	}
-	for i, input := range inputs {
-		path := []string{"payloads", strconv.Itoa(i), "resourceId"}
-		switch id := input.ResourceID.Value(); {
+	for _, input := range inputs {
+		path := []string{"payloads", input.at, "resourceId"}
+		switch id := input.resourceID; {
 		case id == nil:
 		case !slices.Contains(known, *id):
 			errs = append(errs, webhook.NewError(webhook.NotFound,
@@ -293,15 +301,15 @@ func (r *Resolver) schemaOf(ctx context.Context, t *webhook.EventType) (*payload
 
 // checkData says whether the data can be sent to the webhook at all, and
 // blames the caller's payload or else the type's example.
-func checkData(w *webhook.Webhook, eventName string, data json.RawMessage, inputs []*graph.TestPayloadInput) webhook.Errors {
+func checkData(w *webhook.Webhook, eventName string, data json.RawMessage, inputs []ownPayload) webhook.Errors {
 	err := delivery.CheckData(w, data)
 	var mistake *webhook.Error
 	if !errors.As(err, &mistake) {
 		return nil
 	}
-	for i, input := range inputs {
-		if input.EventName == eventName {
-			return webhook.Errors{webhook.NewError(mistake.Code, mistake.Message, "payloads", strconv.Itoa(i), "data")}
+	for _, input := range inputs {
+		if input.eventName == eventName {
+			return webhook.Errors{webhook.NewError(mistake.Code, mistake.Message, "payloads", input.at, "data")}
 		}
 	}
 	return webhook.Errors{webhook.NewError(mistake.Code,

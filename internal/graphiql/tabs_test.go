@@ -28,8 +28,8 @@ func TestTabs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(tabs) != 7 {
-		t.Errorf("%d tabs, want 7", len(tabs))
+	if len(tabs) != 9 {
+		t.Errorf("%d tabs, want 9", len(tabs))
 	}
 	for _, tab := range tabs {
 		t.Run(filepath.Base(tab), func(t *testing.T) {

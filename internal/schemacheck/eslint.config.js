@@ -69,8 +69,15 @@ export default [
               'HttpTiming',
               'PageInfo', // as Relay has it
               'RetryPolicy',
+              'RetrySimulation', // is worked out for one answer
+              'SecondsRange',
               'SignatureVerdict', // is found out for one answer
+              'SimulatedAttempt',
+              'TestCheck',
+              'TestComparison', // has two results, each with its id
               'TestExchange',
+              'TestRunComparison', // has two runs, each with its id
+              'TestRunProgress', // is told once, of a run with its id
               'TestScenario', // has a stable name, in the program and not in the database
               'UserError',
               'VerificationSnippet', // is written for one answer

@@ -57,6 +57,12 @@ func TimeOf(id string) time.Time {
 	return time.UnixMilli(ms)
 }
 
+// IsID says whether a text looks like an id with the given prefix.
+func IsID(prefix, text string) bool {
+	encoded, is := strings.CutPrefix(text, prefix+"_")
+	return is && len(encoded) == 26 && strings.Trim(encoded, digits) == ""
+}
+
 // PrefixOf returns the prefix of an id, "" where it has none.
 func PrefixOf(id string) string {
 	prefix, _, found := strings.Cut(id, "_")

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,19 @@ func TestFirstID(t *testing.T) {
 	before, id, after := FirstID(EventPrefix, now.Add(-time.Second)), NewID(EventPrefix), FirstID(EventPrefix, now.Add(time.Second))
 	if before >= id || id >= after || len(before) != len(id) {
 		t.Errorf("%s, %s, %s are not in order", before, id, after)
+	}
+}
+
+func TestIsID(t *testing.T) {
+	t.Parallel()
+	id := NewID(DeliveryPrefix)
+	if !IsID(DeliveryPrefix, id) || IsID(EventPrefix, id) {
+		t.Errorf("%s is not told from others", id)
+	}
+	for _, text := range []string{"", "dlv_", id[:len(id)-1], id + "0", strings.ToUpper(id), id[:10] + "\x00" + id[11:], id[4:]} {
+		if IsID(DeliveryPrefix, text) {
+			t.Errorf("%q is taken for an id", text)
+		}
 	}
 }
 

@@ -85,7 +85,7 @@ func (p Publication) Kept() (kept []*Publishing) {
 // Publishing is an event to publish, with what is owed of it.
 type Publishing struct {
 	Event *Event
-	// ContentHash tells other content under the same uid.
+	// ContentHash tells other content under the same uid; zero without one.
 	ContentHash [32]byte
 	Owed        []Owed
 	// Earlier is the event that was published under the same uid before, with

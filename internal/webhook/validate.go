@@ -54,6 +54,9 @@ func (w *Webhook) Validate() Errors {
 	return errs
 }
 
+// Validate finds the mistakes of a policy by itself.
+func (p *RetryPolicy) Validate() Errors { return tagErrors(p) }
+
 // Validate finds the mistakes of an event, besides those of its type and data.
 func (e *Event) Validate() Errors { return tagErrors(e) }
 

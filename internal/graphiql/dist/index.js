@@ -211,7 +211,7 @@ Error generating stack: `+e.message+`
 
 `);t=i.pop();for(let e of i){let t=t=>e.split(`
 `).filter(e=>e.startsWith(`${t}:`)).map(e=>e.slice(t.length+1).trimStart()).join(`
-`);yield{event:t(`event`),data:t(`data`)}}}}function JR(e,t,n,r){return fetch(UR,{method:`POST`,credentials:`same-origin`,headers:{accept:n,"content-type":`application/json`,...t},body:JSON.stringify(e),signal:r})}function YR(e,t){try{return JSON.parse(t)}catch{return XR(`${UR} answered ${e.status} ${e.statusText}: ${t.trim()}`)}}function XR(e){return{errors:[{message:e}]}}var ZR=Object.assign({"./tabs/1_event_types.graphql":`# 1 of 7: what can happen
+`);yield{event:t(`event`),data:t(`data`)}}}}function JR(e,t,n,r){return fetch(UR,{method:`POST`,credentials:`same-origin`,headers:{accept:n,"content-type":`application/json`,...t},body:JSON.stringify(e),signal:r})}function YR(e,t){try{return JSON.parse(t)}catch{return XR(`${UR} answered ${e.status} ${e.statusText}: ${t.trim()}`)}}function XR(e){return{errors:[{message:e}]}}var ZR=Object.assign({"./tabs/1_event_types.graphql":`# 1 of 9: what can happen
 #
 # Press ▶ (or Ctrl-Enter). You will see every
 # event type that a webhook can subscribe to, with
@@ -230,7 +230,7 @@ query EventTypes {
     example
   }
 }
-`,"./tabs/2_create.graphql":`# 2 of 7: register a webhook
+`,"./tabs/2_create.graphql":`# 2 of 9: register a webhook
 #
 # The input is in "Variables" below. Its URL leads
 # to a receiver that this server brings along in
@@ -266,7 +266,7 @@ mutation CreateWebhook($input: CreateWebhookInput!) {
     "events": ["job.status", "order.status"]
   }
 }
-`,"./tabs/3_test.graphql":`# 3 of 7: test the webhook
+`,"./tabs/3_test.graphql":`# 3 of 9: test the webhook
 #
 # Sends "demo" one signed test event per event type
 # and waits for the answers. You will see
@@ -328,7 +328,7 @@ mutation TestWebhook($input: TestWebhookInput!) {
     "target": { "webhookId": "demo" }
   }
 }
-`,"./tabs/4_failing_test.graphql":`# 4 of 7: a test that fails
+`,"./tabs/4_failing_test.graphql":`# 4 of 9: a test that fails
 #
 # An endpoint can be tested before it is registered.
 # Nobody listens at this one: you will see
@@ -369,11 +369,13 @@ mutation FailingTest($input: TestWebhookInput!) {
     }
   }
 }
-`,"./tabs/5_test_history.graphql":`# 5 of 7: read it again
+`,"./tabs/5_test_history.graphql":`# 5 of 9: read it again
 #
 # Every test run of a webhook is kept. You will see
 # the one of tab 3. Run that again and there are
-# two, the newest first.
+# two, the newest first: \`compareTestRuns\` says what
+# changed between them. \`testRunProgress\` shows one
+# that you start with \`wait: false\` as it goes on.
 query TestHistory {
   webhook(id: "demo") {
     name
@@ -388,7 +390,7 @@ query TestHistory {
     }
   }
 }
-`,"./tabs/6_publish.graphql":`# 6 of 7: publish an event
+`,"./tabs/6_publish.graphql":`# 6 of 9: publish an event
 #
 # What your backend does. The first field switches
 # the webhook on, the second publishes: "demo" gets
@@ -424,7 +426,7 @@ mutation PublishEvent($input: PublishEventInput!) {
     "data": { "id": "job-1", "status": "RUNNING" }
   }
 }
-`,"./tabs/7_live.graphql":`# 7 of 7: watch deliveries
+`,"./tabs/7_live.graphql":`# 7 of 9: watch deliveries
 #
 # Run it, and publish an event from another window:
 # each change of a delivery appears here as it
@@ -444,6 +446,75 @@ subscription LiveDeliveries {
         statusCode
       }
     }
+  }
+}
+`,"./tabs/8_simulate.graphql":`# 8 of 9: what if the receiver is down?
+#
+# Nothing is sent. You will see each attempt that
+# HookQL would make if the receiver of "demo" were
+# down for six hours, and whether the event arrives.
+# Put another retry policy into "Variables" to see
+# what it would do.
+query SimulateRetries($downForSeconds: Int!, $policy: RetryPolicyInput) {
+  simulateRetries(webhookId: "demo", downForSeconds: $downForSeconds, policy: $policy) {
+    message
+    delivered
+    suspended
+    attempts {
+      number
+      outcome
+      at {
+        earliest
+        latest
+      }
+      waitBeforeNext {
+        earliest
+        latest
+      }
+    }
+  }
+}
+`,"./tabs/8_simulate.json":`{
+  "downForSeconds": 21600,
+  "policy": { "maxAttempts": 11 }
+}
+`,"./tabs/9_conformance.graphql":`# 9 of 9: what is wrong with a receiver?
+#
+# 47 scenarios try the receiver of "demo": forged
+# and old signatures, duplicates, odd bodies. It
+# takes whatever comes, so you will see each forgery
+# that it took, and how to mend that. A webhook with
+# a URL such as /receiver/strict-demo gets a clean
+# report; \`testScenarios\` lists what is tried.
+mutation Conformance($input: TestWebhookInput!) {
+  testWebhook(input: $input) {
+    testRun {
+      id
+      success
+      testsRun
+      testsFailed
+      tests(first: 100, verdicts: [FAIL, WARN]) {
+        nodes {
+          scenario {
+            name
+          }
+          verdict
+          message
+        }
+      }
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,"./tabs/9_conformance.json":`{
+  "input": {
+    "target": { "webhookId": "demo" },
+    "eventNames": ["job.status"],
+    "suite": "CONFORMANCE"
   }
 }
 `}),QR=Object.keys(ZR).filter(e=>e.endsWith(`.graphql`)).sort().map(e=>({query:ZR[e],variables:ZR[e.replace(`.graphql`,`.json`)]?.replaceAll(`http://127.0.0.1:8080`,location.origin)}));(0,q_.createRoot)(document.getElementById(`root`)).render((0,G.jsx)(HR,{fetcher:WR,defaultTabs:QR,defaultEditorToolsVisibility:!0,shouldPersistHeaders:!1,storage:at({namespace:`hookql`}),children:(0,G.jsx)(HR.Logo,{children:`HookQL`})}));

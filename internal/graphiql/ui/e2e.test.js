@@ -17,6 +17,8 @@ const tabs = [
   { name: 'TestHistory', shows: [/"startedAt"/] },
   { name: 'PublishEvent', shows: [/"status":\s"ACTIVE"/, /"uid":\s"job-1-running"/], variables: true },
   { name: 'LiveDeliveries', shows: [/"status":\s"SUCCEEDED"/], publish: true },
+  { name: 'SimulateRetries', shows: [/"message":\s"The\sevent\sis\sdelivered/], variables: true },
+  { name: 'Conformance', shows: [/"name":\s"signature\.tampered-body"/, /"verdict":\s"FAIL"/], variables: true },
 ];
 
 let browser, page;

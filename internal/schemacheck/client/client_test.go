@@ -198,7 +198,7 @@ func TestReceiver(t *testing.T) {
 	before := read(t, c, w.Id)
 	data, err := TestWebhook(t.Context(), c, TestWebhookInput{
 		Target:   TestTarget{WebhookId: &w.Id},
-		Payloads: []TestPayloadInput{{EventName: "job.status", Data: json.RawMessage(`{"job_id":"b3131f1d","job_status":"delivered"}`)}},
+		Payloads: []TestPayloadInput{{EventName: new("job.status"), Data: new(json.RawMessage(`{"job_id":"b3131f1d","job_status":"delivered"}`))}},
 	})
 	if err != nil || len(data.TestWebhook.UserErrors) > 0 {
 		t.Fatal(err, data)
