@@ -23,6 +23,7 @@ import (
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
+	expired  prometheus.Counter
 	log      *slog.Logger
 }
 
@@ -43,7 +44,11 @@ func newMetrics(engine *delivery.Engine, store *db.DB, log *slog.Logger) *metric
 		Help:    "Time to answer requests to the API, by HTTP status.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 	}, []string{"code"})
-	m.registry.MustRegister(m.requests)
+	m.expired = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "hookql_deliveries_expired_total",
+		Help: "Deliveries that this process removed before they were finished, because their retention was over.",
+	})
+	m.registry.MustRegister(m.requests, m.expired)
 	m.bind(&engine.Metrics)
 	return m
 }
@@ -76,6 +81,9 @@ func (m *metrics) bind(e *delivery.Metrics) {
 	e.Claimed = m.writes(delivery.StepClaim, "deliveries", "took deliveries in hand")
 	e.Settled = m.writes(delivery.StepSettle, "deliveries", "recorded what became of deliveries")
 }
+
+// owed counts deliveries that retention removed before they were finished.
+func (m *metrics) owed(n int64) { m.expired.Add(float64(n)) }
 
 // writes are two histograms of writes to the queue: how long they took and how
 // much they wrote.

@@ -69,6 +69,7 @@ func TestMetrics(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	engine := newEngine(config.Config{Dev: true}, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, store, log)
 	m := newMetrics(engine, store, log)
+	m.owed(7)
 	for path, active := range map[string]bool{"/accepts": true, "/refuses": true, "/waits": true} {
 		register(t, store.InsertWebhook, workspaceID, receiver.URL+path, active)
 	}
@@ -104,6 +105,7 @@ func TestMetrics(t *testing.T) {
 		{"hookql_deliveries_sending", "", 0},
 		{"hookql_nodes", "", 1},
 		{"hookql_queue_errors_total", "settle", 0},
+		{"hookql_deliveries_expired_total", "", 7},
 	}
 	fits := func() (wrong string) {
 		families := scrape()

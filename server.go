@@ -212,7 +212,9 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	if metricsListener != nil {
 		group.Go(func() error { return metrics.serve(ctx, metricsListener) })
 	}
-	group.Go(func() error { return newUpkeep(c, store.DB, log).Run(ctx) })
+	upkeep := newUpkeep(c, store.DB, log)
+	upkeep.owed = metrics.owed
+	group.Go(func() error { return upkeep.Run(ctx) })
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return engine.Run(delivering) })
 	group.Go(func() error {

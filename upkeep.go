@@ -9,14 +9,22 @@ import (
 	"github.com/hookql/hookql/internal/config"
 )
 
-// upkeepPeriod is how often the database is tidied up.
-const upkeepPeriod = time.Hour
+const (
+	// upkeepPeriod is how often the database is tidied up.
+	upkeepPeriod = time.Hour
+	// deletionsPeriod is how often what was deleted is looked for, to bring it to
+	// its end.
+	deletionsPeriod = 5 * time.Second
+)
 
 // upkeep tidies up the database, as a service.
 type upkeep struct {
 	db.Upkeep
 	period time.Duration
 	log    *slog.Logger
+	// owed is told of deliveries that went before they were finished; nil: nobody
+	// is.
+	owed func(n int64)
 }
 
 func newUpkeep(c config.Config, store *db.DB, log *slog.Logger) *upkeep {
@@ -30,29 +38,39 @@ func newUpkeep(c config.Config, store *db.DB, log *slog.Logger) *upkeep {
 // Run tidies up at once and then again and again, until ctx is done. What fails
 // is tried again the next time.
 func (u *upkeep) Run(ctx context.Context) error {
-	tick := time.NewTicker(u.period)
+	tick, deletions := time.NewTicker(u.period), time.NewTicker(deletionsPeriod)
 	defer tick.Stop()
+	defer deletions.Stop()
+	u.once(ctx, u.Tidy)
 	for {
-		u.once(ctx)
 		select {
 		case <-tick.C:
+			u.once(ctx, u.Tidy)
+		case <-deletions.C:
+			u.once(ctx, u.FinishDeletions)
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-func (u *upkeep) once(ctx context.Context) {
+func (u *upkeep) once(ctx context.Context, do func(context.Context) (db.Removed, error)) {
 	began := time.Now()
-	r, err := u.Tidy(ctx)
+	r, err := do(ctx)
 	switch {
 	case ctx.Err() != nil: // told to stop meanwhile
 	case err != nil:
-		u.log.WarnContext(ctx, "what is old was not all removed; it is tried again within the hour", "error", err)
+		u.log.WarnContext(ctx, "what is old or deleted was not all removed; it is tried again within the hour", "error", err)
 	case r.InUse:
 		u.log.InfoContext(ctx, "a day that is over is being read, so it was not removed; it is tried again within the hour")
 	}
-	if r.Partitions > 0 || r.Rows > 0 || r.Bodies > 0 {
-		u.log.InfoContext(ctx, "removed what is old", "partitions", r.Partitions, "rows", r.Rows, "bodies", r.Bodies, "duration", time.Since(began))
+	if r.Owed > 0 {
+		u.log.WarnContext(ctx, "deliveries went that were not finished, because their retention was over", "deliveries", r.Owed)
+		if u.owed != nil {
+			u.owed(r.Owed)
+		}
+	}
+	if r.Partitions > 0 || r.Rows > 0 || r.Bodies > 0 || r.Canceled > 0 {
+		u.log.InfoContext(ctx, "removed what is old or deleted", "partitions", r.Partitions, "rows", r.Rows, "bodies", r.Bodies, "canceled", r.Canceled, "duration", time.Since(began))
 	}
 }

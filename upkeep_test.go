@@ -12,6 +12,7 @@ import (
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/internal/config"
 	"github.com/hookql/hookql/internal/pgtest"
+	"github.com/hookql/hookql/internal/webhook"
 )
 
 // TestUpkeepGoesOn tidies up at the start and again, by what is configured, and
@@ -38,6 +39,10 @@ func TestUpkeepGoesOn(t *testing.T) {
 		t.Fatalf("got %s, %s, every %s", u.Retention, u.BodyRetention, u.period)
 	}
 	u.period = 10 * time.Millisecond
+	owed := make(chan int64, 1)
+	u.owed = func(n int64) { owed <- n }
+	pool.MustExec(`INSERT INTO deliveries (id, workspace_id, event_id, webhook_id, state, next_at, trigger, created_at)
+		VALUES ($1, 'ws_a', 'evt_a', 'wh_a', 'PARKED', now(), 'PUBLISH', now())`, webhook.FirstID(webhook.DeliveryPrefix, time.Now().Add(-40*24*time.Hour)))
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- u.Run(ctx) }()
@@ -48,6 +53,9 @@ func TestUpkeepGoesOn(t *testing.T) {
 				t.Fatalf("%d are left: %v", left, err)
 			}
 		}
+	}
+	if n := <-owed; n != 1 {
+		t.Errorf("%d deliveries went that were owed", n)
 	}
 	stop()
 	if err := <-ended; err != nil {

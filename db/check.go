@@ -66,6 +66,7 @@ var checks = []struct {
 	{"deliveries in another workspace than their event", checkEventWorkspaces, false},
 	{"deliveries in another workspace than their webhook", checkWebhookWorkspaces, false},
 	{"deliveries of workspaces that do not exist", checkDeliveryWorkspaces, false},
+	{"open deliveries to webhooks that do not exist", checkDeletedWebhooks, false},
 	{"deliveries that succeeded without an attempt that did", checkSuccesses, false},
 	{"deliveries with more or fewer attempts than they count", checkAttemptCounts, false},
 	{"deliveries that finished more than a minute before they were created", checkFinished, false},
@@ -129,6 +130,16 @@ var checkDeliveryWorkspaces = newStatement("check.delivery_workspaces", `
 SELECT count(*)
 FROM deliveries AS d
 WHERE NOT EXISTS (SELECT FROM workspaces AS w WHERE w.id = d.workspace_id)
+	AND NOT EXISTS (SELECT FROM closed_workspaces AS c WHERE c.id = d.workspace_id)`)
+
+// What deleted webhooks and closed workspaces have left is still to be canceled
+// or removed.
+var checkDeletedWebhooks = newStatement("check.deleted_webhooks", `
+SELECT count(*)
+FROM deliveries AS d
+WHERE d.state IN ('READY', 'PARKED')
+	AND NOT EXISTS (SELECT FROM webhooks AS w WHERE w.id = d.webhook_id)
+	AND NOT EXISTS (SELECT FROM deleted_webhooks AS g WHERE g.id = d.webhook_id)
 	AND NOT EXISTS (SELECT FROM closed_workspaces AS c WHERE c.id = d.workspace_id)`)
 
 var checkSuccesses = newStatement("check.successes", kept+`

@@ -55,8 +55,8 @@ type DB struct {
 	queue *sqlx.DB
 }
 
-// queueConnections are for ingest, settle, claims, the look at nodes and
-// webhooks and the depth, each of which one goroutine does.
+// queueConnections are for ingest, settle, suspensions, claims, the look at
+// nodes and webhooks and the depth, each of which one goroutine does.
 const queueConnections = 7
 
 // queueSettings let the statements of the queue have the one plan that is right

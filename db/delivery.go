@@ -39,10 +39,15 @@ func (r deliveryRow) delivery() *webhook.Delivery {
 	}
 }
 
+// webhookDeleted says that a row's webhook was deleted, and upkeep may not have
+// come to the row yet: if it is open, it counts as canceled.
+const webhookDeleted = `EXISTS (SELECT FROM deleted_webhooks WHERE deleted_webhooks.id = webhook_id)`
+
 // deliveryStatus is a row's status as the API says it: one whose retry policy
 // began anew counts no attempt from before.
 const deliveryStatus = `CASE
 		WHEN state NOT IN ('READY', 'PARKED') THEN state
+		WHEN ` + webhookDeleted + ` THEN 'CANCELED'
 		WHEN attempts > ladder THEN 'RETRYING'
 		ELSE 'PENDING'
 	END`
@@ -55,9 +60,9 @@ const deliveryColumns = `
 	webhook_id,
 	` + deliveryStatus + ` AS status,
 	attempts,
-	CASE WHEN state IN ('READY', 'PARKED') AND lease = 0 THEN next_at END AS next_at,
+	CASE WHEN state IN ('READY', 'PARKED') AND lease = 0 AND NOT ` + webhookDeleted + ` THEN next_at END AS next_at,
 	created_at,
-	finished_at`
+	coalesce(finished_at, (SELECT deleted_at FROM deleted_webhooks WHERE deleted_webhooks.id = webhook_id)) AS finished_at`
 
 var findDelivery = newStatement("deliveries.find", `
 SELECT`+deliveryColumns+`

@@ -246,7 +246,7 @@ func ExplainDeliveries(t *testing.T, url string) {
 
 	week := time.Now().Add(-7 * day)
 	cases["to retry"] = reading{listDeliveriesToRetry, []any{ws, hook, beyond, "", "{SUCCEEDED}", week, nil, 26}, "_webhook_id_id_idx", 100}
-	cases["canceled with a webhook"] = reading{cancelDeliveriesOfWebhook, []any{ws, hook}, "_webhook_id_state_idx", 100}
+	cases["canceled with a webhook"] = reading{cancelDeleted, []any{hook, upkeepRows}, "_webhook_id_state_idx", 100}
 	for name, r := range cases {
 		for mode, plan := range plans(t, c.db.pool, r.s, r.args) {
 			index := regexp.MustCompile(`(?:using|on) (?:events|deliveries|attempts)_\d+` + r.index + `\b`)

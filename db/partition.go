@@ -96,30 +96,39 @@ WHERE inhparent = $1::regclass`
 
 var listOldPartitions = newStatement("partitions.list_old", `
 WITH bounds AS (`+partitionBounds+`)
-SELECT name
+SELECT name, first, following
 FROM bounds
 WHERE following <= $2
 ORDER BY following`)
 
 // dropPartitions drops the partitions of a table in which all ids are smaller
-// than below, the oldest first. Whoever uses the table waits meanwhile, so it
-// gives up where it does not get it at once, and says so.
-func (d *DB) dropPartitions(ctx context.Context, q session, table, below string) (dropped int, inUse bool, err error) {
-	var names []string
-	if err := d.list(ctx, q, listOldPartitions, &names, table, below); err != nil {
-		return 0, false, err
+// than below, the oldest first, and counts what was still owed in those of
+// deliveries. Whoever uses the table waits meanwhile, so it gives up where it does
+// not get it at once, and says so.
+func (d *DB) dropPartitions(ctx context.Context, q session, table, below string, r *Removed) error {
+	var old []struct{ Name, First, Following string }
+	if err := d.list(ctx, q, listOldPartitions, &old, table, below); err != nil {
+		return err
 	}
-	for _, name := range names {
-		_, err := q.ExecContext(ctx, "DROP TABLE IF EXISTS "+pq.QuoteIdentifier(name))
+	for _, p := range old {
+		var owed int64
+		if table == "deliveries" {
+			if err := d.get(ctx, q, countOwed, &owed, p.First, p.Following); err != nil {
+				return err
+			}
+		}
+		_, err := q.ExecContext(ctx, "DROP TABLE IF EXISTS "+pq.QuoteIdentifier(p.Name))
 		if isLocked(err) {
-			return dropped, true, nil
+			r.InUse = true
+			return nil
 		}
 		if err != nil {
-			return dropped, false, fmt.Errorf("drop the partition %s: %w", name, err)
+			return fmt.Errorf("drop the partition %s: %w", p.Name, err)
 		}
-		dropped++
+		r.Partitions++
+		r.Owed += owed
 	}
-	return dropped, false, nil
+	return nil
 }
 
 // The default partition has no bounds.

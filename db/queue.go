@@ -179,8 +179,9 @@ func (d *DB) Parked(ctx context.Context, after string, limit int) ([][2]string, 
 
 // A row whose lease is another by now stays as it is; its attempt is kept, and
 // marked as late. What is settled again, because nobody knew that it was
-// committed, changes nothing. The order of what is counted keeps two processes
-// from waiting for each other.
+// committed, changes nothing. Nor does anything but its end change a delivery
+// whose webhook was deleted. The order of what is counted keeps two processes from
+// waiting for each other.
 var settle = newStatement("deliveries.settle", `
 WITH settled AS (
 	SELECT *
@@ -194,10 +195,14 @@ WITH settled AS (
 		lease = 0,
 		attempts = d.attempts + settled.attempted::integer,
 		trigger = CASE WHEN settled.attempted THEN 'RETRY' ELSE d.trigger END,
-		finished_at = CASE WHEN settled.state NOT IN ('READY', 'PARKED') THEN now() END
+		finished_at = CASE
+			WHEN settled.state = 'CANCELED' THEN coalesce((SELECT deleted_at FROM deleted_webhooks WHERE deleted_webhooks.id = d.webhook_id), now())
+			WHEN settled.state NOT IN ('READY', 'PARKED') THEN now()
+		END
 	FROM settled
 	WHERE d.id = settled.id
 		AND d.lease = settled.lease
+		AND (settled.state = 'CANCELED' OR NOT EXISTS (SELECT FROM deleted_webhooks WHERE deleted_webhooks.id = d.webhook_id))
 	RETURNING d.id, settled.lease, d.webhook_id, d.workspace_id, d.state
 ), recorded AS (
 	INSERT INTO attempts (

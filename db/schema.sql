@@ -45,6 +45,12 @@ CREATE TABLE closed_workspaces (
     CONSTRAINT closed_workspaces_pkey PRIMARY KEY (id)
 );
 
+CREATE TABLE deleted_webhooks (
+    id text COLLATE "C" NOT NULL,
+    deleted_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT deleted_webhooks_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE deliveries (
     id text COLLATE "C" NOT NULL,
     workspace_id text COLLATE "C" NOT NULL,

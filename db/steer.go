@@ -142,6 +142,7 @@ WITH canceled AS (
 	WHERE workspace_id = $1
 		AND id = $2
 		AND state IN ('READY', 'PARKED')
+		AND NOT `+webhookDeleted+`
 	RETURNING`+deliveryColumns+`
 )`+countCanceled+`
 SELECT *
@@ -165,28 +166,13 @@ func (d *DB) CancelDelivery(ctx context.Context, workspaceID, id string) (*webho
 	return row.delivery(), nil
 }
 
-// cancelDeliveriesOfWebhook goes with the webhook's deletion.
-var cancelDeliveriesOfWebhook = newStatement("deliveries.cancel_of_webhook", `
-WITH canceled AS (
-	UPDATE deliveries
-	SET
-		state = 'CANCELED',
-		lease = 0,
-		finished_at = now()
-	WHERE workspace_id = $1
-		AND webhook_id = $2
-		AND state IN ('READY', 'PARKED')
-	RETURNING
-		webhook_id,
-		workspace_id
-)`+countCanceled+`
-SELECT
-FROM canceled`)
-
 // Steered says what came of steering many deliveries.
 type Steered struct {
 	// Count is how many were queued, or would be.
 	Count int
+	// IDs are of those that were queued, besides a few that others were quicker to
+	// queue.
+	IDs []string
 	// ContinueAfter is the time to go on from where there may be more; nil where
 	// there are none.
 	ContinueAfter *time.Time
@@ -277,7 +263,7 @@ func (d *DB) RetryDeliveries(ctx context.Context, workspaceID string, r Retry) (
 			ids[i] = row.ID
 		}
 		n, err := d.exec(ctx, tx, retryDeliveries, workspaceID, pq.Array(ids), ids[0], ids[len(ids)-1], texts(r.Statuses))
-		done.Count = int(n)
+		done.Count, done.IDs = int(n), ids
 		return err
 	})
 	return done, err
@@ -382,6 +368,7 @@ func (d *DB) ReplayEvents(ctx context.Context, workspaceID string, r Replay) (do
 			ids[i] = webhook.NewID(webhook.DeliveryPrefix)
 		}
 		_, err = d.exec(ctx, tx, replayDeliveries, workspaceID, w.ID, pq.Array(ids), pq.Array(events))
+		done.IDs = ids
 		return err
 	})
 	return done, err

@@ -2,8 +2,9 @@ package db
 
 import (
 	"context"
-	"time"
+	"errors"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"github.com/hookql/hookql/internal/webhook"
@@ -68,9 +69,26 @@ WHERE workspace_id = $1
 	AND status_reason NOT IN ('GONE', 'FAILING')
 	AND updated_at <= $4`)
 
-// Suspend suspends a webhook that is active, unless it was changed since a time,
-// and says whether it did.
-func (d *DB) Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason, since time.Time) (bool, error) {
-	n, err := d.exec(ctx, d.queue, suspendWebhook, workspaceID, id, reason, since)
-	return n > 0, err
+// Suspend suspends a webhook that is active, unless it was changed since, and
+// publishes the event that tells of it: both, or none of them. It says whether it
+// did. Where the workspace's webhooks are others than the event was matched with,
+// it did not, and they are stale.
+func (d *DB) Suspend(ctx context.Context, workspaceID string, s webhook.Suspension) (done, stale bool, err error) {
+	err = inTxOf(ctx, d.queue, func(tx *sqlx.Tx) error {
+		n, err := d.exec(ctx, tx, suspendWebhook, workspaceID, s.WebhookID, s.Reason, s.Since)
+		if err != nil || n == 0 {
+			return err
+		}
+		// This is one change of the workspace's webhooks, and must be the only one.
+		others, err := d.ingest(ctx, tx, map[string]int64{workspaceID: s.Version + 1}, []webhook.Publication{{s.Told}})
+		if err == nil && len(others) > 0 {
+			err = errStale
+		}
+		done = err == nil
+		return err
+	})
+	if errors.Is(err, errStale) {
+		return false, true, nil
+	}
+	return done && err == nil, false, err
 }

@@ -39,6 +39,11 @@ type Removed struct {
 	Rows int64
 	// Bodies are those of which the row is kept.
 	Bodies int64
+	// Canceled are deliveries to webhooks that were deleted.
+	Canceled int64
+	// Owed are the deliveries that went with their day, or as rows, and were not
+	// finished.
+	Owed int64
 	// InUse says that a partition could not be dropped; the next Tidy tries
 	// again.
 	InUse bool
@@ -80,9 +85,41 @@ var unlockUpkeep = newStatement("upkeep.unlock", `
 SELECT pg_advisory_unlock($1::integer, 0)`)
 
 // Tidy makes the partitions of the days to come, and removes what is old and
-// what closed workspaces have left. It does nothing while another process does
-// so, or while Check runs. What fails does not keep the rest from being done.
-func (u *Upkeep) Tidy(ctx context.Context) (r Removed, err error) {
+// what deleted webhooks and closed workspaces have left. It does nothing while
+// another process does so, or while Check runs. What fails does not keep the rest
+// from being done.
+func (u *Upkeep) Tidy(ctx context.Context) (Removed, error) {
+	return u.alone(ctx, func(q session, r *Removed) error {
+		now := time.Now()
+		return errors.Join(
+			makePartitions(ctx, q),
+			u.finishDeletions(ctx, q, r),
+			u.removeOld(ctx, q, now, r),
+			u.removeBodies(ctx, q, now, r),
+		)
+	})
+}
+
+var findDeletions = newStatement("upkeep.find_deletions", `
+SELECT EXISTS (SELECT FROM deleted_webhooks)
+	OR EXISTS (SELECT FROM closed_workspaces WHERE closed_at < now() - interval '5 minutes')`)
+
+// FinishDeletions is the part of Tidy for deleted webhooks and closed workspaces,
+// and costs next to nothing where there is none.
+func (u *Upkeep) FinishDeletions(ctx context.Context) (r Removed, err error) {
+	var some bool
+	if err := u.DB.get(ctx, u.DB.pool, findDeletions, &some); err != nil || !some {
+		return r, err
+	}
+	return u.alone(ctx, func(q session, r *Removed) error { return u.finishDeletions(ctx, q, r) })
+}
+
+func (u *Upkeep) finishDeletions(ctx context.Context, q session, r *Removed) error {
+	return errors.Join(u.cancelDeleted(ctx, q, r), u.removeClosed(ctx, q, r))
+}
+
+// alone does work unless another process does some of it.
+func (u *Upkeep) alone(ctx context.Context, work func(session, *Removed) error) (r Removed, err error) {
 	pool, err := newPool(u.DB.url, upkeepTimeout, upkeepSettings)
 	if err != nil {
 		return r, err
@@ -100,13 +137,7 @@ func (u *Upkeep) Tidy(ctx context.Context) (r Removed, err error) {
 	defer func() {
 		_ = u.DB.get(context.WithoutCancel(ctx), conn, unlockUpkeep, &locked, upkeepLock) // where it fails the session is gone, too
 	}()
-	now := time.Now()
-	err = errors.Join(
-		makePartitions(ctx, conn),
-		u.removeOld(ctx, conn, now, &r),
-		u.removeClosed(ctx, conn, &r),
-		u.removeBodies(ctx, conn, now, &r),
-	)
+	err = work(conn, &r)
 	return r, err
 }
 
@@ -204,7 +235,7 @@ SELECT count(*) FROM gone`)
 
 // removeOld removes what is older than the retention.
 func (u *Upkeep) removeOld(ctx context.Context, q session, now time.Time, r *Removed) error {
-	failures := u.remove(ctx, q, r, deleteLeftFailures)
+	failures := u.remove(ctx, q, &r.Rows, deleteLeftFailures)
 	if u.Retention <= 0 {
 		return failures
 	}
@@ -212,10 +243,17 @@ func (u *Upkeep) removeOld(ctx context.Context, q session, now time.Time, r *Rem
 	return errors.Join(
 		failures,
 		u.removeDays(ctx, q, since, r),
-		u.remove(ctx, q, r, deleteOldStats, since.Truncate(time.Hour)),
-		u.remove(ctx, q, r, deleteOldTestRuns, webhook.FirstID(webhook.TestRunPrefix, since)),
+		u.remove(ctx, q, &r.Rows, deleteOldStats, since.Truncate(time.Hour)),
+		u.remove(ctx, q, &r.Rows, deleteOldTestRuns, webhook.FirstID(webhook.TestRunPrefix, since)),
 	)
 }
+
+var countOwed = newStatement("deliveries.count_owed", `
+SELECT count(*)
+FROM deliveries
+WHERE id >= $1
+	AND id < $2
+	AND state IN ('READY', 'PARKED')`)
 
 // removeDays removes the days that are over, and uids when their events, which
 // come last, are gone.
@@ -224,9 +262,7 @@ func (u *Upkeep) removeDays(ctx context.Context, q session, since time.Time, r *
 	for _, p := range partitioned {
 		below := webhook.FirstID(p.prefix, since)
 		if !r.InUse { // else the others would have to wait as well
-			dropped, inUse, err := u.DB.dropPartitions(ctx, q, p.table, below)
-			r.Partitions, r.InUse = r.Partitions+dropped, inUse
-			if err != nil {
+			if err := u.DB.dropPartitions(ctx, q, p.table, below, r); err != nil {
 				return err
 			}
 		}
@@ -234,28 +270,87 @@ func (u *Upkeep) removeDays(ctx context.Context, q session, since time.Time, r *
 		if first, err = u.DB.firstKept(ctx, q, p.table, below); err != nil {
 			return err
 		}
-		if err := u.remove(ctx, q, r, oldRows[p.table], first); err != nil {
+		if p.table == "deliveries" {
+			var owed int64
+			if err := u.DB.get(ctx, q, countOwed, &owed, "", first); err != nil {
+				return err
+			}
+			r.Owed += owed
+		}
+		if err := u.remove(ctx, q, &r.Rows, oldRows[p.table], first); err != nil {
 			return err
 		}
 		faults.At("upkeep.removed")
 	}
-	return u.remove(ctx, q, r, deleteOldUIDs, first)
+	return u.remove(ctx, q, &r.Rows, deleteOldUIDs, first)
 }
 
-// remove runs a statement, whose last parameter is how many rows it may delete,
-// until there are no more.
-func (u *Upkeep) remove(ctx context.Context, q session, r *Removed, s statement, args ...any) error {
+// remove runs a statement, whose last parameter is how many rows it may delete or
+// change, until there are no more, and adds them to done.
+func (u *Upkeep) remove(ctx context.Context, q session, done *int64, s statement, args ...any) error {
 	args = append(args, upkeepRows)
 	for {
 		var n int64
 		if err := u.DB.get(ctx, q, s, &n, args...); err != nil {
 			return err
 		}
-		r.Rows += n
+		*done += n
 		if n < upkeepRows {
 			return nil
 		}
 	}
+}
+
+var listDeletedWebhooks = newStatement("deleted_webhooks.list", `
+SELECT id
+FROM deleted_webhooks
+ORDER BY deleted_at
+LIMIT $1`)
+
+// Who settles waits for some rows at most, and nobody waits for who settles.
+var cancelDeleted = newStatement("deliveries.cancel_deleted", `
+WITH canceled AS (
+	UPDATE deliveries
+	SET
+		state = 'CANCELED',
+		lease = 0,
+		finished_at = (SELECT deleted_at FROM deleted_webhooks WHERE id = $1)
+	WHERE id = ANY(ARRAY(
+		SELECT id
+		FROM deliveries
+		WHERE webhook_id = $1
+			AND state IN ('READY', 'PARKED')
+		LIMIT $2
+		FOR UPDATE SKIP LOCKED
+	))
+	RETURNING
+		webhook_id,
+		workspace_id
+)`+countCanceled+`
+SELECT count(*) FROM canceled`)
+
+// By then nothing is published any more that was matched with it.
+var forgetDeletedWebhook = newStatement("deleted_webhooks.delete", `
+DELETE FROM deleted_webhooks
+WHERE id = $1
+	AND deleted_at < now() - interval '5 minutes'
+	AND NOT EXISTS (SELECT FROM deliveries WHERE webhook_id = $1 AND state IN ('READY', 'PARKED'))`)
+
+// cancelDeleted cancels what was open of the deliveries to deleted webhooks.
+func (u *Upkeep) cancelDeleted(ctx context.Context, q session, r *Removed) error {
+	var ids []string
+	if err := u.DB.list(ctx, q, listDeletedWebhooks, &ids, upkeepRows); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := u.remove(ctx, q, &r.Canceled, cancelDeleted, id); err != nil {
+			return err
+		}
+		if _, err := u.DB.exec(ctx, q, forgetDeletedWebhook, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // By then nothing is recorded any more that was under way when it was closed.
@@ -326,7 +421,7 @@ func (u *Upkeep) removeClosed(ctx context.Context, q session, r *Removed) error 
 		}
 		for _, id := range ids {
 			for _, s := range []statement{deleteClosedDeliveries, deleteClosedEvents, deleteClosedStats} {
-				if err := u.remove(ctx, q, r, s, id); err != nil {
+				if err := u.remove(ctx, q, &r.Rows, s, id); err != nil {
 					return err
 				}
 			}

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -279,4 +280,158 @@ func TestClosedWorkspacesLeaveNothing(t *testing.T) {
 	a.sql.MustExec(`UPDATE closed_workspaces SET closed_at = now() - interval '6 minutes'`)
 	a.tidy(u)
 	a.tables(map[string]int{"events": 1, "deliveries": 1, "attempts": 1, "event_uids": 1, "delivery_stats": 1, "closed_workspaces": 0})
+}
+
+// TestWhatIsOwedGoesWithItsDay counts what was not finished of what it removes, in
+// the partition of a day or in none, and nothing of what it keeps.
+func TestWhatIsOwedGoesWithItsDay(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	now := time.Now()
+	for n, at := range []time.Time{now.Add(-12 * day), now.Add(-9 * day)} {
+		a.partitions(at)
+		a.delivered(a.workspaceID, at, n)
+		a.delivered(a.workspaceID, at.Add(time.Second), n)
+	}
+	a.delivered(a.workspaceID, now.Add(-20*day), 3) // in no partition of a day
+	a.sql.MustExec(`UPDATE deliveries SET state = CASE WHEN right(id, 1) = '3' THEN 'PARKED' ELSE 'READY' END, finished_at = NULL
+		WHERE id IN (SELECT min(id) FROM deliveries GROUP BY right(id, 1))`)
+	u := &db.Upkeep{Retention: 10 * day}
+	if r := a.tidy(u); r.Owed != 2 || r.Partitions != 3 {
+		t.Errorf("removed %+v, want two that were owed, one of them in a day", r)
+	}
+	if r := a.tidy(u); r.Owed != 0 {
+		t.Errorf("removed again %+v", r)
+	}
+	if n := a.count(`SELECT count(*) FROM deliveries WHERE finished_at IS NULL`); n != 1 {
+		t.Errorf("%d are owed still, want the young one", n)
+	}
+}
+
+// aLease is one of the first process.
+const aLease = 1<<32 + 7
+
+// crowd publishes n events, each owed to a webhook that is yet to take it, and
+// returns the ids of those deliveries that are leased, some of them all over.
+func (a *attic) crowd(webhookID string, n int) (leased []string) {
+	a.t.Helper()
+	a.sql.MustExec(`INSERT INTO events (id, workspace_id, name, data, occurred_at, published_at)
+		SELECT $1 || lpad(n::text, 8, '0'), $2, 'job.status', '{}', now(), now() FROM generate_series(1, $3) AS n`,
+		webhook.NewID(webhook.EventPrefix)[:22], a.workspaceID, n)
+	a.sql.MustExec(`INSERT INTO deliveries (id, workspace_id, event_id, webhook_id, state, next_at, lease, trigger, created_at)
+		SELECT $1 || right(id, 8), workspace_id, id, $2, CASE WHEN right(id, 1) = '1' THEN 'READY' ELSE 'PARKED' END, now() + interval '1 minute',
+			CASE WHEN right(id, 3) = '111' THEN $3::bigint ELSE 0 END, 'PUBLISH', now()
+		FROM events`, webhook.NewID(webhook.DeliveryPrefix)[:22], webhookID, aLease)
+	a.sql.MustExec(`ANALYZE`)
+	if err := a.sql.Select(&leased, `SELECT id FROM deliveries WHERE lease <> 0 ORDER BY id`); err != nil {
+		a.t.Fatal(err)
+	}
+	return leased
+}
+
+// TestDeletingMuch deletes a webhook, and then its workspace, with 50,000
+// deliveries: it is quick, holds nobody up, and goes on where it was cut off.
+func TestDeletingMuch(t *testing.T) {
+	t.Parallel()
+	const n = 50_000
+	a := newAttic(t)
+	if err := a.MakePartitions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := insert(t, a.DB, a.workspaceID, newWebhook("a"))
+	a.delivering()
+	leased := a.crowd(w.ID, n)
+	quickly := func(what string, do func() error) {
+		t.Helper()
+		began := time.Now()
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s took %s", what, took)
+		} else {
+			t.Logf("%s took %s", what, took)
+		}
+	}
+	quickly("deleting the webhook", func() error {
+		_, err := a.DeleteWebhook(t.Context(), a.workspaceID, w.ID, nothingAgainst)
+		return err
+	})
+	if found := a.amiss(); len(found) > 0 {
+		t.Errorf("half way it finds %v", found)
+	}
+
+	var canceled int64
+	finish := func(ctx context.Context) error {
+		began := time.Now()
+		r, err := (&db.Upkeep{DB: a.DB}).FinishDeletions(ctx)
+		t.Logf("%+v in %s, %v", r, time.Since(began), err)
+		canceled += r.Canceled
+		return err
+	}
+	ctx, cut := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- finish(ctx) }()
+	for a.count(`SELECT count(*) FROM delivery_stats`) == 0 { // until some are canceled
+		select {
+		case err := <-ended:
+			t.Fatalf("it canceled none: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	cut()
+	if err := <-ended; err == nil {
+		t.Error("it was done before it was cut off")
+	}
+	a.free()
+	go func() { ended <- finish(t.Context()) }()
+	worst, settled, going := time.Duration(0), 0, true
+	for ; going && settled < len(leased); settled++ { // meanwhile what is under way comes to its end
+		began := time.Now()
+		if _, err := a.Settle(t.Context(), []webhook.Settled{{
+			Due:   &webhook.Due{DeliveryID: leased[settled], WebhookID: w.ID, Event: &webhook.Event{WorkspaceID: a.workspaceID}, Lease: aLease},
+			State: webhook.QueueCanceled,
+		}}, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		worst = max(worst, time.Since(began))
+		select {
+		case err := <-ended:
+			if going = false; err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	t.Logf("recording took %s at most, of %d", worst, settled)
+	if worst > time.Second {
+		t.Errorf("recording took %s", worst)
+	}
+	if going {
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := finish(t.Context()); err != nil { // what was just being recorded
+		t.Fatal(err)
+	}
+	if left := a.count(`SELECT count(*) FROM deliveries WHERE state <> 'CANCELED' OR lease <> 0`); left > 0 {
+		t.Errorf("%d are left", left)
+	}
+	if counted := a.count(`SELECT sum(count) FROM delivery_stats WHERE kind = 'CANCELED'`); counted != n {
+		t.Errorf("%d are counted", counted)
+	}
+	if found := a.amiss(); len(found) > 0 {
+		t.Errorf("at the end it finds %v", found)
+	}
+
+	quickly("closing the workspace", func() error { return a.DeleteWorkspace(t.Context(), a.workspaceID) })
+	if found := a.amiss(); len(found) > 0 {
+		t.Errorf("of the closed workspace it finds %v", found)
+	}
+	a.sql.MustExec(`UPDATE closed_workspaces SET closed_at = now() - interval '6 minutes'`)
+	if err := finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.tables(map[string]int{"events": 0, "deliveries": 0, "delivery_stats": 0, "closed_workspaces": 0})
 }

@@ -364,21 +364,25 @@ func (d *DB) writeWebhook(ctx context.Context, tx *sqlx.Tx, w *webhook.Webhook) 
 	return err
 }
 
+// Its open deliveries, however many, count as canceled by the note.
 var deleteWebhook = newStatement("webhooks.delete", `
-DELETE FROM webhooks
-WHERE workspace_id = $1
-	AND id = $2`)
+WITH gone AS (
+	DELETE FROM webhooks
+	WHERE workspace_id = $1
+		AND id = $2
+	RETURNING id
+)
+INSERT INTO deleted_webhooks (id)
+SELECT id
+FROM gone`)
 
 // DeleteWebhook deletes a webhook that is found by its id or uid, else
 // webhook.NotFound, unless check has something against it. Its open deliveries
-// are canceled.
+// are canceled: at once for who reads them, in the table by Upkeep.
 func (d *DB) DeleteWebhook(ctx context.Context, workspaceID, idOrUID string, check func(*webhook.Webhook) error) (id string, err error) {
 	err = d.onLocked(ctx, workspaceID, idOrUID, func(tx *sqlx.Tx, w *webhook.Webhook) error {
 		id = w.ID
 		if err := check(w); err != nil {
-			return err
-		}
-		if _, err := d.exec(ctx, tx, cancelDeliveriesOfWebhook, workspaceID, w.ID); err != nil {
 			return err
 		}
 		_, err := d.exec(ctx, tx, deleteWebhook, workspaceID, w.ID)

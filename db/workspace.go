@@ -115,49 +115,15 @@ var deleteWorkspace = newStatement("workspaces.delete", `
 DELETE FROM workspaces
 WHERE id = $1`)
 
-var deleteAttemptsOfWorkspace = newStatement("attempts.delete_of_workspace", `
-DELETE FROM attempts
-USING deliveries
-WHERE deliveries.workspace_id = $1
-	AND attempts.delivery_id = deliveries.id`)
-
-var deleteDeliveriesOfWorkspace = newStatement("deliveries.delete_of_workspace", `
-DELETE FROM deliveries
-WHERE workspace_id = $1`)
-
-var deleteEventUIDsOfWorkspace = newStatement("event_uids.delete_of_workspace", `
-DELETE FROM event_uids
-WHERE workspace_id = $1`)
-
-var deleteEventsOfWorkspace = newStatement("events.delete_of_workspace", `
-DELETE FROM events
-WHERE workspace_id = $1`)
-
-var deleteStatsOfWorkspace = newStatement("delivery_stats.delete_of_workspace", `
-DELETE FROM delivery_stats
-WHERE workspace_id = $1`)
-
-// DeleteWorkspace deletes a workspace with all that is in it. It goes first: who
-// still writes into it by a lock on one of its rows has then ended, and what was
-// written is deleted, too.
+// DeleteWorkspace deletes a workspace. With it go its webhooks, keys and test
+// runs, so that nothing is sent or can be read any more; what was published and
+// delivered, however much, Upkeep removes. A trigger notes that it is to.
 func (d *DB) DeleteWorkspace(ctx context.Context, id string) error {
-	return d.inTx(ctx, func(tx *sqlx.Tx) error {
-		n, err := d.exec(ctx, tx, deleteWorkspace, id)
-		if err == nil && n == 0 {
-			err = webhook.NotFound
-		}
-		if err != nil {
-			return err
-		}
-		for _, s := range []statement{
-			deleteAttemptsOfWorkspace, deleteDeliveriesOfWorkspace, deleteEventUIDsOfWorkspace, deleteEventsOfWorkspace, deleteStatsOfWorkspace,
-		} {
-			if _, err := d.exec(ctx, tx, s, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	n, err := d.exec(ctx, d.pool, deleteWorkspace, id)
+	if err == nil && n == 0 {
+		return webhook.NotFound
+	}
+	return err
 }
 
 var listNewestWorkspaces = newStatement("workspaces.list_newest", `

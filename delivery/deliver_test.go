@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -402,6 +403,133 @@ func TestSuspends(t *testing.T) {
 	}
 }
 
+// A suspension that takes long, here because somebody changes the webhook, holds
+// nothing else up.
+func TestASlowSuspensionHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gone, good := r.webhook(nil), r.webhook(nil)
+	r.receiver.answers(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+gone.ID {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	tx := r.sql.MustBegin()
+	tx.MustExec(`SELECT FROM webhooks WHERE id = $1 FOR UPDATE`, gone.ID)
+	r.publish(1)
+	r.eventually(1, `SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%webhooks.suspend%' AND datname = current_database()`)
+	began := time.Now()
+	r.publish(20)
+	r.eventually(21, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, good.ID)
+	if took := time.Since(began); took > settleTime/2 {
+		t.Errorf("outcomes waited for %s", took)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(1, `SELECT count(*) FROM webhooks WHERE status_reason = 'GONE'`)
+	r.eventually(1, `SELECT count(*) FROM events WHERE name = 'webhook.suspended'`)
+}
+
+// What suspends a webhook may die at any moment: then it is neither suspended nor
+// told of, and its next failure does both, once.
+func TestASuspensionIsToldOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gone := r.webhook(nil)
+	watcher := r.webhook(func(w *webhook.Webhook) { w.Events = []string{webhook.EventSuspended} })
+	sending, answer := make(chan struct{}), make(chan struct{})
+	r.receiver.answers(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+gone.ID {
+			sending <- struct{}{}
+			<-answer
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	r.publish(1)
+	<-sending
+	tx := r.sql.MustBegin()
+	tx.MustExec(`LOCK TABLE events IN SHARE MODE`) // so that it is suspended, and the event waits
+	answer <- struct{}{}
+	const waits = ` FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%events.ingest%' AND datname = current_database()`
+	r.eventually(1, `SELECT count(*)`+waits)
+	r.eventually(1, `SELECT count(pg_terminate_backend(pid))`+waits)
+	r.eventually(0, `SELECT count(*)`+waits)
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.count(`SELECT count(*) FROM webhooks WHERE id = $1 AND status_reason = 'OWNER'`, gone.ID); n != 1 {
+		t.Error("it was suspended, and nobody told")
+	}
+	<-sending
+	answer <- struct{}{}
+	r.eventually(1, `SELECT count(*) FROM webhooks WHERE id = $1 AND status_reason = 'GONE'`, gone.ID)
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, watcher.ID)
+	if n := r.count(`SELECT count(*) FROM events WHERE name = 'webhook.suspended'`); n != 1 {
+		t.Errorf("it was told %d times", n)
+	}
+}
+
+// The event is matched with the webhooks that there are, whatever a process
+// remembers, and never with the one that it tells of.
+func TestANewWebhookIsToldOfSuspensions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	w := r.webhook(func(w *webhook.Webhook) { w.Events = []string{"job.status", webhook.EventSuspended} })
+	sending, answer := make(chan struct{}), make(chan struct{})
+	r.receiver.answers(func(rw http.ResponseWriter, req *http.Request) {
+		if req.URL.Path == "/"+w.ID {
+			sending <- struct{}{}
+			<-answer
+			rw.WriteHeader(http.StatusGone)
+		}
+	})
+	r.publish(1)
+	<-sending
+	watcher := r.webhook(func(w *webhook.Webhook) { w.Events = []string{webhook.EventSuspended} })
+	answer <- struct{}{}
+	r.eventually(1, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, watcher.ID)
+	if n := r.count(`SELECT count(*) FROM deliveries WHERE webhook_id = $1`, w.ID); n != 1 {
+		t.Errorf("the suspended webhook has %d deliveries", n)
+	}
+}
+
+// Once a webhook is deleted, or its workspace, nothing more is sent to it, of
+// whatever is in hand, but what is under way.
+func TestNothingIsSentAfterADeletion(t *testing.T) {
+	t.Parallel()
+	for what, remove := range map[string]func(*rig, *webhook.Webhook) error{
+		"webhook": func(r *rig, w *webhook.Webhook) error {
+			_, err := r.db.DeleteWebhook(context.Background(), r.workspaceID, w.ID, func(*webhook.Webhook) error { return nil })
+			return err
+		},
+		"workspace": func(r *rig, _ *webhook.Webhook) error {
+			return r.db.DeleteWorkspace(context.Background(), r.workspaceID)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			w := r.webhook(nil)
+			sending, answer := make(chan struct{}, 500), make(chan struct{})
+			r.receiver.answers(func(http.ResponseWriter, *http.Request) { sending <- struct{}{}; <-answer })
+			r.publish(300)
+			for range mostAtOnce {
+				<-sending
+			}
+			if err := remove(r, w); err != nil {
+				t.Fatal(err)
+			}
+			r.Deleted(t.Context(), r.workspaceID)
+			close(answer)
+			r.eventually(300-mostAtOnce, `SELECT count(*) FROM deliveries WHERE state = 'CANCELED' AND attempts = 0`)
+			if n := len(sending); n > 0 {
+				t.Errorf("%d were sent after it", n)
+			}
+		})
+	}
+}
+
 // Whoever was overtaken records that it sent, and changes nothing.
 func TestALateResultChangesNothing(t *testing.T) {
 	t.Parallel()
@@ -568,6 +696,64 @@ func TestAHangingWebhookStandsInNobodysWay(t *testing.T) {
 	r.eventually(500, `SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, good.ID)
 	if n := r.count(`SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND state = 'SUCCEEDED'`, hanging.ID); n != 0 {
 		t.Errorf("%d were answered", n)
+	}
+}
+
+// A workspace whose webhooks all hang, more than there are senders, leaves some
+// to others, who do not notice.
+func TestAHangingWorkspaceStandsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	hanging := make(map[string]bool)
+	for range 200 {
+		hanging["/"+r.webhook(func(w *webhook.Webhook) { w.TimeoutMs = 30_000 }).ID] = true
+	}
+	theirs := r.workspaceID
+	ours, err := r.db.EnsureWorkspace(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.workspaceID = ours
+	arrived, quit := make(chan time.Time, 1), make(chan struct{})
+	t.Cleanup(func() { close(quit) })
+	r.receiver.answers(func(_ http.ResponseWriter, req *http.Request) {
+		if hanging[req.URL.Path] {
+			<-quit
+			return
+		}
+		arrived <- time.Now()
+	})
+	r.webhook(nil)
+	usual := func() time.Duration {
+		var all []time.Duration
+		for range 50 {
+			began := time.Now()
+			r.publish(1)
+			select {
+			case at := <-arrived:
+				all = append(all, at.Sub(began))
+			case <-time.After(10 * time.Second):
+				t.Fatalf("nothing arrived; %+v", r.Load())
+			}
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	alone := usual()
+	r.workspaceID = theirs
+	r.publish(2 * mostAtOnce)
+	for deadline := time.Now().Add(waitTime); r.Load().Sending < maxSending/2; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("they hang, but %+v", r.Load())
+		}
+	}
+	r.workspaceID = ours
+	beside := usual()
+	if beside > 2*alone+20*time.Millisecond {
+		t.Errorf("events took %s to arrive beside them, %s alone", beside, alone)
+	}
+	if l := r.Load(); l.Sending > maxSending/2+1 || l.InHand > maxInHand+1 {
+		t.Errorf("they have %+v", l)
 	}
 }
 

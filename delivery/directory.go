@@ -12,11 +12,11 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// Webhooks reads webhooks. db.DB does, and says what each method does.
+// Webhooks reads and suspends webhooks. db.DB does, and says what each method does.
 type Webhooks interface {
 	AllWebhooks(ctx context.Context, workspaceID string) (version int64, all []*webhook.Webhook, err error)
 	WebhooksVersions(ctx context.Context, workspaceIDs []string) (map[string]int64, error)
-	Suspend(ctx context.Context, workspaceID, id string, reason webhook.StatusReason, since time.Time) (bool, error)
+	Suspend(ctx context.Context, workspaceID string, s webhook.Suspension) (done, stale bool, err error)
 }
 
 // keepUnused is how long the webhooks of a workspace are kept that nothing is

@@ -44,7 +44,7 @@ func (e *Engine) hire() bool { return e.window.hire(e.startSender) }
 
 // sendTurns sends one delivery after the other until none is left whose turn it is.
 func (e *Engine) sendTurns(ctx context.Context) {
-	for i := e.window.take(time.Now(), e.resumeLater); i != nil; i = e.window.take(time.Now(), e.resumeLater) {
+	for i := e.window.take(e.resumeLater); i != nil; i = e.window.take(e.resumeLater) {
 		s := e.deliver(ctx, i)
 		e.window.sent(i, s.Attempt)
 		e.settlements <- settlement{i, s}
@@ -133,6 +133,22 @@ func (e *Engine) Wake() {
 	select {
 	case e.wake <- struct{}{}:
 	default: // it is about to look
+	}
+}
+
+// Deleted makes what this process has in hand go by the webhooks that a workspace
+// has now, because one was deleted, or the workspace closed: nothing of that is
+// sent from here on but what is under way. Other processes notice by themselves,
+// within refreshPeriod.
+func (e *Engine) Deleted(ctx context.Context, workspaceID string) {
+	if e.Webhooks == nil {
+		return
+	}
+	e.setUp()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nodeTime)
+	defer cancel()
+	if _, err := e.directory.load(ctx, workspaceID); err != nil {
+		e.log().WarnContext(ctx, "a deletion was not read; it is tried again", "workspace_id", workspaceID, "error", err)
 	}
 }
 

@@ -82,6 +82,7 @@
 //	claimer              Engine.deliverAll         ends with Run's context
 //	senders, at most 512 Engine.hire               each ends when it is nobody's turn
 //	settler              Engine.deliverAll         ends when all is recorded
+//	suspender            Engine.deliverAll         ends after the settler
 //	keepers of node and
 //	directory            Engine.deliverAll         end last
 //	writer of a large

@@ -58,6 +58,7 @@ type Engine struct {
 	living      atomic.Int64    // processes that deliver
 	wake        chan struct{}   // Wake sends, nobody closes, one place
 	settlements chan settlement // senders and the claimer send, deliverAll closes once they have ended; record empties it
+	suspensions chan suspension // record sends and never waits, deliverAll closes once it has ended; suspendAll empties it
 	senders     sync.WaitGroup
 	startSender func()
 
@@ -117,6 +118,7 @@ func (e *Engine) setUp() {
 	e.ready.Do(func() {
 		e.publisher.requests = make(chan *publishRequest, maxQueued)
 		e.settlements = make(chan settlement, maxSending)
+		e.suspensions = make(chan suspension, maxSuspensions)
 		e.wake = make(chan struct{}, 1)
 		e.size.smoothed = 16 << 10 // until it is known better
 		e.directory.store = e.Webhooks
@@ -130,13 +132,16 @@ func (e *Engine) deliverAll(ctx context.Context) {
 	defer cut(nil)
 	e.startSender = func() { e.senders.Go(func() { e.sendTurns(attempts) }) }
 
-	var keepers, claimer, publisher, settler sync.WaitGroup
+	var keepers, claimer, publisher, settler, suspender sync.WaitGroup
 	published := make(chan struct{}) // closed below, once nothing more is to be published
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 	keepers.Go(func() { e.keepNode(keeping) })
 	keepers.Go(func() { e.keepDirectory(keeping) })
 	settler.Go(e.settle)
+	suspending, stopSuspending := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSuspending()
+	suspender.Go(func() { e.suspendAll(suspending) })
 	publisher.Go(func() { e.publish(published) })
 	claimer.Go(func() { e.claim(ctx.Done()) })
 
@@ -150,7 +155,11 @@ func (e *Engine) deliverAll(ctx context.Context) {
 	e.giveUp() // what was taken in hand just before
 	close(e.settlements)
 	settler.Wait()
-	e.publisher.closed.Store(true) // not before: what is recorded may have to be told
+	close(e.suspensions)
+	late = time.AfterFunc(settleTime, stopSuspending)
+	suspender.Wait()
+	late.Stop()
+	e.publisher.closed.Store(true)
 	close(published)
 	publisher.Wait()
 	stopKeeping()

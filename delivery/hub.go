@@ -31,8 +31,9 @@ var (
 	ErrMissed  = errors.New("changes of another process may have been missed")
 )
 
-// maxPending is how many changes wait for one reader.
-const maxPending = 10_000
+// maxPending is how many changes wait for one reader: twice as many as one
+// request steers.
+const maxPending = 20_000
 
 // Hub tells those who want to know what changes, in this process and, through
 // Wire, in others. It tells ids: readers look themselves what became of them.

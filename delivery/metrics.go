@@ -67,9 +67,6 @@ func (e *Engine) Load() Load {
 func (w *window) load() (l Load) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.InHand = w.inHand
-	for _, lane := range w.lanes {
-		l.Sending += lane.sending
-	}
+	l.InHand, l.Sending = w.inHand, w.sending
 	return l
 }

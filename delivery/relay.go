@@ -22,7 +22,7 @@ const (
 	// with more it wants to know of all.
 	maxNamed = 100
 	// maxUnsent is how many changes of a topic wait to be sent.
-	maxUnsent = 10_000
+	maxUnsent = maxPending
 	// sendTime is how long sending may take, sendRetry how long after a failure
 	// it is tried again.
 	sendTime  = 5 * time.Second

@@ -81,7 +81,7 @@ func (e *Engine) record(batch []settlement) {
 	if e.window.settled(items) {
 		e.Wake()
 	}
-	e.suspendAll(batch, failing)
+	e.noteFailing(batch, failing)
 }
 
 func (e *Engine) write(all []webhook.Settled) (failing []string, err error) {
@@ -103,9 +103,9 @@ func (e *Engine) noteParked(s settlement) {
 	}
 }
 
-// suspendAll suspends the webhooks that say they are gone, and those that have
-// been failing for too long.
-func (e *Engine) suspendAll(batch []settlement, failing []string) {
+// noteFailing has webhooks suspended that say they are gone, and those that have
+// been failing for too long. It does not wait for it.
+func (e *Engine) noteFailing(batch []settlement, failing []string) {
 	reasons := make(map[string]webhook.StatusReason)
 	for _, id := range failing {
 		reasons[id] = webhook.ReasonFailing
@@ -119,8 +119,9 @@ func (e *Engine) suspendAll(batch []settlement, failing []string) {
 			continue
 		}
 		delete(reasons, s.WebhookID)
-		if err := e.suspend(s.Event.WorkspaceID, s.WebhookID, reason, s.Attempt.Exchange.StartedAt); err != nil {
-			e.log().Warn("a webhook was not suspended; its next failure suspends it", "webhook_id", s.WebhookID, "error", err)
+		select {
+		case e.suspensions <- suspension{s.Event.WorkspaceID, s.WebhookID, reason, s.Attempt.Exchange.StartedAt}:
+		default: // too many are; its next failure suspends it
 		}
 	}
 }

@@ -41,20 +41,26 @@ type item struct {
 // webhook, and says whose turn it is: workspaces in turn, of each its webhooks
 // in turn. It starts nothing and knows no database.
 type window struct {
+	clock   func() time.Time // nil: time.Now
 	mu      sync.Mutex
 	lanes   map[string]*lane // by the webhook's id; one without anything in hand may be missing
 	tenants map[string]*tenant
 	turns   []*tenant // those with a lane whose turn can come, in their order
 	inHand  int
 	bytes   int
-	sending int
+	senders int
+	sending int // of the senders, those with a request under way
 	closed  bool
 }
 
-// tenant is a workspace with lanes.
+// tenant is a workspace with lanes. It has no more of anything than is left for
+// all others: with one that takes what it gets half is left, with two a third.
 type tenant struct {
-	lanes int
-	turns []*lane // those whose turn can come, in their order
+	lanes   int
+	turns   []*lane // those whose turn can come, in their order
+	inHand  int     // as the lanes', all together
+	bytes   int
+	sending int
 }
 
 // lane is what is in hand for one webhook.
@@ -62,8 +68,9 @@ type lane struct {
 	webhookID, workspaceID string
 	tenant                 *tenant
 	waiting                []*item
-	inTurns                bool // it is in its tenant's turns
-	inHand                 int  // waiting, sending, to be settled, and reserved
+	inTurns                bool // it is in its tenant's turns, or pauses
+	pauses                 bool
+	inHand                 int // waiting, sending, to be settled, and reserved
 	sending                int
 	most                   int // how many may be sent at once just now
 	// pause is how long after one request the next may follow; next is when.
@@ -74,6 +81,13 @@ type lane struct {
 	parks, cleared uint64
 	// took is about how long an attempt takes.
 	took time.Duration
+}
+
+func (w *window) now() time.Time {
+	if w.clock != nil {
+		return w.clock()
+	}
+	return time.Now()
 }
 
 // lane returns a webhook's lane.
@@ -97,16 +111,35 @@ func (w *window) lane(workspaceID, webhookID string) *lane {
 }
 
 // room is how many more a lane may have in hand. No lane gets more than what is
-// left for all others, and each gets a few, so that the last one finds some, too.
+// left for the others of its workspace, and each gets a few, so that the last one
+// finds some, too, until its workspace has as many as are left for all others.
 func (w *window) room(l *lane) int {
-	if w.closed || w.bytes >= maxBytes || w.inHand >= 2*maxInHand {
+	if w.closed || w.isFull(l.tenant) {
 		return 0
 	}
 	most := max(2*l.most, int(time.Duration(l.most)*ahead/l.took))
 	if l.pause > 0 {
+		if l.next.Sub(w.now()) > ahead { // another process may be quicker, and a lease would end
+			return 0
+		}
 		most = min(most, max(1, int(ahead/l.pause)))
 	}
-	return min(most, max(maxInHand-w.inHand, 2*l.most)) - l.inHand
+	return min(most, max(maxInHand-w.inHand-l.tenant.inHand, 2*l.most)) - l.inHand
+}
+
+// isFull says whether a workspace has in hand what it may.
+func (w *window) isFull(t *tenant) bool {
+	return t.inHand >= 2*maxInHand-w.inHand || t.bytes >= maxBytes-w.bytes
+}
+
+// hold counts deliveries with some bytes of data as in hand; fewer than none as
+// out of it.
+func (w *window) hold(l *lane, n, bytes int) {
+	l.inHand += n
+	l.tenant.inHand += n
+	l.tenant.bytes += bytes
+	w.inHand += n
+	w.bytes += bytes
 }
 
 // reserve takes a place for a delivery of an event that is being published. It
@@ -119,9 +152,7 @@ func (w *window) reserve(workspaceID, webhookID string, size int) bool {
 	if l.parks != l.cleared || w.room(l) <= 0 {
 		return false
 	}
-	l.inHand++
-	w.inHand++
-	w.bytes += size
+	w.hold(l, 1, size)
 	return true
 }
 
@@ -130,9 +161,7 @@ func (w *window) release(workspaceID, webhookID string, size int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.lane(workspaceID, webhookID)
-	l.inHand--
-	w.inHand--
-	w.bytes -= size
+	w.hold(l, -1, -size)
 	w.forget(l)
 }
 
@@ -153,9 +182,7 @@ func (w *window) push(items []*item, reserved bool) {
 		i.lane, l.pause = l, i.pause
 		l.waiting = append(l.waiting, i)
 		if !reserved {
-			l.inHand++
-			w.inHand++
-			w.bytes += len(i.Event.Data)
+			w.hold(l, 1, len(i.Event.Data))
 		}
 		w.queue(l)
 	}
@@ -178,29 +205,50 @@ func (w *window) queue(l *lane) {
 func (w *window) hire(start func()) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.turns) == 0 || w.sending >= maxSending || w.closed {
+	if w.senders >= maxSending || w.closed || !slices.ContainsFunc(w.turns, w.may) {
 		return false
 	}
-	w.sending++
+	w.senders++
 	start()
 	return true
+}
+
+// may says whether one more of a workspace's deliveries may be sent now.
+func (w *window) may(t *tenant) bool { return t.sending < max(maxSending-w.sending, 1) }
+
+// turn is the workspace whose turn it is; nil when it is nobody's. Those that
+// must wait for others keep their places among themselves.
+func (w *window) turn() *tenant {
+	for range w.turns {
+		t := w.turns[0]
+		w.turns = w.turns[1:]
+		if w.may(t) {
+			return t
+		}
+		w.turns = append(w.turns, t)
+	}
+	return nil
 }
 
 // take gives a sender the delivery whose turn it is; nil when there is none, and
 // the sender is not counted any more. Of lanes that must pause, later calls
 // again once they may go on.
-func (w *window) take(now time.Time, later func(*lane, time.Duration)) *item {
+func (w *window) take(later func(*lane, time.Duration)) *item {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.turns) > 0 && !w.closed {
-		t := w.turns[0]
-		w.turns = w.turns[1:]
+	now := w.now()
+	for !w.closed {
+		t := w.turn()
+		if t == nil {
+			break
+		}
 		l := t.turns[0]
 		t.turns = t.turns[1:]
 		if len(t.turns) > 0 {
 			w.turns = append(w.turns, t)
 		}
-		if wait := l.next.Sub(now); wait > 0 { // it stays counted as in its turns until then
+		if wait := l.next.Sub(now); wait > 0 {
+			l.pauses = true
 			later(l, wait)
 			continue
 		}
@@ -212,13 +260,15 @@ func (w *window) take(now time.Time, later func(*lane, time.Duration)) *item {
 		l.waiting[0] = nil
 		l.waiting = l.waiting[1:]
 		l.sending++
+		t.sending++
+		w.sending++
 		if l.pause > 0 {
 			l.next = now.Add(l.pause)
 		}
 		w.queue(l)
 		return i
 	}
-	w.sending--
+	w.senders--
 	return nil
 }
 
@@ -226,8 +276,15 @@ func (w *window) take(now time.Time, later func(*lane, time.Duration)) *item {
 func (w *window) resume(l *lane) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l.inTurns = false
-	w.queue(l)
+	w.goOn(l)
+}
+
+// goOn ends a lane's pause, if it has one.
+func (w *window) goOn(l *lane) {
+	if l.pauses {
+		l.pauses, l.inTurns = false, false
+		w.queue(l)
+	}
 }
 
 // sent notes that a delivery was sent, or was not to be, and how its receiver
@@ -238,6 +295,12 @@ func (w *window) sent(i *item, a *webhook.Attempt) {
 	defer w.mu.Unlock()
 	l := i.lane
 	l.sending--
+	l.tenant.sending--
+	w.sending--
+	if a == nil && l.pause > 0 {
+		l.next = l.next.Add(-l.pause) // the next need not wait for what was not sent
+		w.goOn(l)
+	}
 	if a != nil {
 		l.took = max(l.took+(a.Exchange.Timing.Total-l.took)/8, time.Microsecond)
 		switch {
@@ -260,9 +323,7 @@ func (w *window) settled(items []*item) (wanting bool) {
 		if l == nil { // it found no room
 			continue
 		}
-		l.inHand--
-		w.inHand--
-		w.bytes -= len(i.Event.Data)
+		w.hold(l, -1, -len(i.Event.Data))
 		if l.parks != l.cleared && 2*l.inHand <= l.inHand+w.room(l) {
 			wanting = true
 		}
@@ -273,7 +334,7 @@ func (w *window) settled(items []*item) (wanting bool) {
 
 // forget drops a lane of which nothing is worth to be remembered.
 func (w *window) forget(l *lane) {
-	if l.inHand > 0 || l.inTurns || l.parks != l.cleared || l.most < mostAtOnce || time.Now().Before(l.next) {
+	if l.inHand > 0 || l.inTurns || l.parks != l.cleared || l.most < mostAtOnce || w.now().Before(l.next) {
 		return
 	}
 	delete(w.lanes, l.webhookID)
@@ -326,7 +387,7 @@ func (w *window) free() int {
 	if w.closed || w.bytes >= maxBytes {
 		return 0
 	}
-	return max(0, maxInHand-w.inHand)
+	return max(0, 2*maxInHand-w.inHand)
 }
 
 // overflow are those of some deliveries that find no room in their lanes.

@@ -17,10 +17,10 @@ func inHand(workspaceID, webhookID string, n int) *item {
 func never(*lane, time.Duration) {}
 
 // takeAll takes what can be taken at once, with more senders than are needed.
-func takeAll(t *testing.T, w *window, now time.Time, later func(*lane, time.Duration)) (list []*item) {
+func takeAll(t *testing.T, w *window, later func(*lane, time.Duration)) (list []*item) {
 	t.Helper()
 	for w.hire(func() {}) {
-		i := w.take(now, later)
+		i := w.take(later)
 		if i == nil {
 			break
 		}
@@ -40,7 +40,7 @@ func TestTurns(t *testing.T) {
 	}
 	w.push([]*item{inHand("b", "b1", 0), inHand("b", "b1", 1)}, false)
 	got := ""
-	for _, i := range takeAll(t, &w, time.Time{}, never) {
+	for _, i := range takeAll(t, &w, never) {
 		got += i.DeliveryID + ", "
 	}
 	if want := "a1 0, b1 0, a2 0, b1 1, a3 0, a1 1, a2 1, a3 1, a1 2, a2 2, a3 2, "; got != want {
@@ -55,7 +55,7 @@ func TestMostAtOnce(t *testing.T) {
 	for n := range 200 {
 		w.push([]*item{inHand("a", "a1", n)}, false)
 	}
-	first := takeAll(t, &w, time.Time{}, never)
+	first := takeAll(t, &w, never)
 	if len(first) != mostAtOnce {
 		t.Fatalf("%d at once", len(first))
 	}
@@ -80,7 +80,7 @@ func TestMostAtOnce(t *testing.T) {
 		t.Errorf("%d at once after it did not get round to it", l.most)
 	}
 	for range 100 {
-		for _, i := range append(takeAll(t, &w, time.Time{}, never), first[2:]...) {
+		for _, i := range append(takeAll(t, &w, never), first[2:]...) {
 			w.sent(i, &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered}})
 			w.settled([]*item{i})
 		}
@@ -91,11 +91,49 @@ func TestMostAtOnce(t *testing.T) {
 	}
 }
 
+// No workspace has more senders than it leaves to the others, who find one
+// whatever it does.
+func TestWorkspacesLeaveSenders(t *testing.T) {
+	t.Parallel()
+	var w window
+	hang := func(workspaceID string) (all []*item) {
+		for n := range 200 {
+			for m := range mostAtOnce {
+				w.push([]*item{inHand(workspaceID, fmt.Sprint(workspaceID, n), m)}, false)
+			}
+		}
+		return takeAll(t, &w, never)
+	}
+	first := hang("a")
+	if len(first) != maxSending/2 {
+		t.Fatalf("one workspace has %d senders", len(first))
+	}
+	if n := len(hang("b")); n != maxSending/4 {
+		t.Errorf("another one beside it has %d", n)
+	}
+	w.push([]*item{inHand("c", "c1", 0)}, false)
+	if !w.hire(func() {}) || w.take(never).WebhookID != "c1" {
+		t.Fatal("a third workspace finds no sender")
+	}
+	// As those of the first end, the second gets some of them.
+	taken := map[string]int{}
+	for _, i := range first {
+		w.sent(i, &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered}})
+		if i := w.take(never); i != nil { // by the same sender
+			taken[i.Event.WorkspaceID]++
+		}
+	}
+	if taken["a"] != 170 || taken["b"] != 43 {
+		t.Errorf("of %d that ended, taken %v", len(first), taken)
+	}
+}
+
 // A lane that has to pause gives its turn to others and comes again.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	var w window
-	begin := time.Unix(1000, 0)
+	now := time.Unix(1000, 0)
+	w.clock = func() time.Time { return now }
 	for n := range 3 {
 		i := inHand("a", "slow", n)
 		i.pause = time.Second
@@ -104,16 +142,94 @@ func TestPause(t *testing.T) {
 	w.push([]*item{inHand("a", "quick", 0), inHand("a", "quick", 1)}, false)
 	var paused *lane
 	var wait time.Duration
-	list := takeAll(t, &w, begin, func(l *lane, d time.Duration) { paused, wait = l, d })
+	list := takeAll(t, &w, func(l *lane, d time.Duration) { paused, wait = l, d })
 	if len(list) != 3 || paused == nil || wait != time.Second {
 		t.Fatalf("%d were taken, paused for %s", len(list), wait)
 	}
-	if more := takeAll(t, &w, begin.Add(time.Second), never); len(more) != 0 {
+	now = now.Add(time.Second)
+	if more := takeAll(t, &w, never); len(more) != 0 {
 		t.Errorf("%d before its pause was over", len(more))
 	}
 	w.resume(paused)
-	if more := takeAll(t, &w, begin.Add(time.Second), func(*lane, time.Duration) {}); len(more) != 1 {
+	if more := takeAll(t, &w, never); len(more) != 1 {
 		t.Errorf("%d after its pause", len(more))
+	}
+}
+
+// However many processes share a limit, so that each pauses for longer than a
+// lease, each sends its share.
+func TestPauseLongerThanALease(t *testing.T) {
+	t.Parallel()
+	const (
+		lease = 20 * time.Second
+		takes = 6 * time.Second // with the margin
+	)
+	for _, pause := range []time.Duration{time.Second, 15 * time.Second, 25 * time.Second, time.Minute} {
+		var w window
+		begin := time.Unix(1000, 0)
+		now := begin
+		w.clock = func() time.Time { return now }
+		w.parked("a", "a1")
+		resume := make(map[*lane]time.Time)
+		pausing := func(l *lane, wait time.Duration) { resume[l] = now.Add(wait) }
+		sent, claimed := 0, 0
+		for ; now.Sub(begin) < 10*time.Minute; now = now.Add(claimPeriod) {
+			for _, one := range w.wanted(maxClaim) {
+				for range one.room {
+					i := inHand(one.workspaceID, one.webhookID, claimed)
+					i.until, i.pause = now.Add(lease), pause
+					w.push([]*item{i}, false)
+					claimed++
+				}
+			}
+			for l, at := range resume {
+				if !now.Before(at) {
+					delete(resume, l)
+					w.resume(l)
+				}
+			}
+			if !w.hire(func() {}) {
+				continue
+			}
+			for i := w.take(pausing); i != nil; i = w.take(pausing) {
+				var a *webhook.Attempt
+				if i.until.Sub(now) >= takes {
+					a = &webhook.Attempt{Exchange: webhook.Exchange{Outcome: webhook.OutcomeDelivered}}
+					sent++
+				}
+				w.sent(i, a)
+				w.settled([]*item{i})
+			}
+			w.parked("a", "a1")
+		}
+		if want := int(10 * time.Minute / pause); sent < want-1 || sent > want+1 || claimed > sent+maxClaim+2 {
+			t.Errorf("with a pause of %s: %d were sent of %d that were claimed, want %d", pause, sent, claimed, want)
+		}
+	}
+}
+
+// A turn that is not used, because the webhook is not active or the lease too
+// short, leaves the next one free.
+func TestAnUnusedTurnIsGivenBack(t *testing.T) {
+	t.Parallel()
+	var w window
+	now := time.Unix(1000, 0)
+	w.clock = func() time.Time { return now }
+	for n, used := range []bool{false, true, false} {
+		i := inHand("a", "a1", n)
+		i.pause = time.Minute
+		w.push([]*item{i}, false)
+		got := takeAll(t, &w, never)
+		if mayGo := n < 2; mayGo != (len(got) == 1) {
+			t.Fatalf("the %d. was taken: %t", n, !mayGo)
+		}
+		for _, i := range got {
+			var a *webhook.Attempt
+			if used {
+				a = &webhook.Attempt{}
+			}
+			w.sent(i, a)
+		}
 	}
 }
 
@@ -121,18 +237,39 @@ func TestPause(t *testing.T) {
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	var w window
-	for n := range 100 {
-		id := fmt.Sprint("hog", n)
+	hog := func(workspaceID, id string, size int) (got int) {
 		w.mu.Lock()
-		w.lane("a", id).took = time.Microsecond // so fast that it may have as many as there are
+		w.lane(workspaceID, id).took = time.Microsecond // so fast that it may have as many as there are
 		w.mu.Unlock()
-		got := 0
-		for w.reserve("a", id, 0) {
+		for w.reserve(workspaceID, id, size) {
 			got++
 		}
-		if got < 2*mostAtOnce || got > maxInHand/2+1 {
+		return got
+	}
+	for n := range 100 {
+		if got := hog("a", fmt.Sprint("hog", n), 0); got < 2*mostAtOnce || got > maxInHand/3+1 {
 			t.Errorf("the %d. gets %d", n+1, got)
 		}
+	}
+	w = window{}
+	all := 0
+	for n := range 1000 {
+		all += hog("a", fmt.Sprint("hog", n), 0)
+	}
+	if all != maxInHand {
+		t.Errorf("a workspace gets %d for all its webhooks", all)
+	}
+	for n := range 100 {
+		if got := hog(fmt.Sprint("workspace", n), fmt.Sprint("other", n), 0); got < 2*mostAtOnce || got > 2*mostAtOnce {
+			t.Errorf("the %d. workspace beside it gets %d", n+1, got)
+		}
+	}
+	w = window{}
+	if n := hog("a", "a1", 1<<20) + hog("a", "a2", 1<<20); n != maxBytes>>20/2 {
+		t.Errorf("a workspace has %d MiB in hand", n)
+	}
+	if hog("b", "b1", 1<<20) == 0 {
+		t.Error("another workspace finds no room for its data")
 	}
 	slow := 0
 	w = window{}
@@ -177,7 +314,7 @@ func TestNothingIsRememberedOfIdleWebhooks(t *testing.T) {
 	for n := range 1000 {
 		i := inHand(fmt.Sprint("w", n%10), fmt.Sprint(n), n)
 		w.push([]*item{i}, false)
-		if got := w.take(time.Time{}, never); got != i {
+		if got := w.take(never); got != i {
 			t.Fatal("it was not its turn")
 		}
 		w.sent(i, nil)

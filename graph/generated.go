@@ -3840,7 +3840,7 @@ type Mutation {
     input: RotateWebhookSecretInput!
   ): RotateWebhookSecretPayload @hasScope(scope: WEBHOOKS_WRITE)
 
-  """Deletes a webhook. Open deliveries to it are canceled; its deliveries and test runs stay readable."""
+  """Deletes a webhook. Open deliveries to it are canceled at once, however many; its deliveries and test runs stay readable. A request that is under way may still arrive, and another process may begin some for half a second."""
   deleteWebhook(
     """Which webhook."""
     input: DeleteWebhookInput!
@@ -3949,7 +3949,7 @@ type Mutation {
     input: UpdateWorkspaceInput!
   ): UpdateWorkspacePayload @hasScope(scope: WORKSPACES_WRITE)
 
-  """Closes a workspace and deletes what it holds: webhooks, events, deliveries, test runs and keys. For operators."""
+  """Closes a workspace and deletes what it holds: webhooks, test runs and keys at once; events and deliveries, which nobody can read from then on, within minutes. For operators."""
   deleteWorkspace(
     """Which workspace."""
     input: DeleteWorkspaceInput!
@@ -5579,7 +5579,7 @@ input PublishEventInput {
   eventName: String!
   """Its data: an object of at most 256 KiB of JSON. It is fixed when it is accepted; every attempt at every webhook sends the same bytes."""
   data: JSON!
-  """Your own id for it, unique per workspace: 1 to 128 letters, digits, ` + "`" + `_` + "`" + `, ` + "`" + `-` + "`" + `, ` + "`" + `.` + "`" + `; not beginning with ` + "`" + `evt_` + "`" + `. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an ` + "`" + `IDEMPOTENCY_CONFLICT` + "`" + `."""
+  """Your own id for it, unique per workspace: 1 to 128 letters, digits, ` + "`" + `_` + "`" + `, ` + "`" + `-` + "`" + `, ` + "`" + `.` + "`" + `; not beginning with ` + "`" + `evt_` + "`" + `. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an ` + "`" + `IDEMPOTENCY_CONFLICT` + "`" + `. Content is the name, ` + "`" + `data` + "`" + `, ` + "`" + `resourceId` + "`" + ` and ` + "`" + `occurredAt` + "`" + `, as they are kept: members in another order, or spaces, are no other content, but a number written otherwise is, such as ` + "`" + `1.0` + "`" + ` for ` + "`" + `1` + "`" + `."""
   uid: String
   """The resource it concerns: webhooks that are limited to other resources do not get it."""
   resourceId: String

@@ -431,7 +431,7 @@ type PublishEventInput struct {
 	EventName string `json:"eventName"`
 	// Its data: an object of at most 256 KiB of JSON. It is fixed when it is accepted; every attempt at every webhook sends the same bytes.
 	Data json.RawMessage `json:"data"`
-	// Your own id for it, unique per workspace: 1 to 128 letters, digits, `_`, `-`, `.`; not beginning with `evt_`. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an `IDEMPOTENCY_CONFLICT`.
+	// Your own id for it, unique per workspace: 1 to 128 letters, digits, `_`, `-`, `.`; not beginning with `evt_`. Publishing one again does nothing and returns the first event, as long as that is kept; other content under the same uid is an `IDEMPOTENCY_CONFLICT`. Content is the name, `data`, `resourceId` and `occurredAt`, as they are kept: members in another order, or spaces, are no other content, but a number written otherwise is, such as `1.0` for `1`.
 	UID graphql.Omittable[*string] `json:"uid,omitempty"`
 	// The resource it concerns: webhooks that are limited to other resources do not get it.
 	ResourceID graphql.Omittable[*string] `json:"resourceId,omitempty"`

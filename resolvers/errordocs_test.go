@@ -75,7 +75,7 @@ var topLevelCodes = []struct {
 		Do: "Correct it as `message` says."}},
 	{graphqlhttp.Timeout, meaning{Status: "200, or 503 where nothing was answered", Means: "The request took longer than it may. Mutations in it that were answered are done.",
 		Do: "Ask for less at a time, or later. Look first whether a mutation was done."}},
-	{graphqlhttp.ChangesMissed, meaning{Status: "none: it ends a subscription", Means: "More than 10,000 changes waited for the client to read, or those of another process could not be heard for a while.",
+	{graphqlhttp.ChangesMissed, meaning{Status: "none: it ends a subscription", Means: "More than 20,000 changes waited for the client to read, or those of another process could not be heard for a while.",
 		Do: "Subscribe again, and read the list anew."}},
 	{graphqlhttp.Internal, meaning{Status: "200 for a field; 503 where keys cannot be looked up", Means: "A fault of ours, or the request was given up because the service stops.",
 		Do: "Try again later. Tell the operator the request id in `message`: the log has the cause under it."}},

@@ -1,6 +1,7 @@
 package resolvers
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -117,6 +118,31 @@ func TestPublishTwice(t *testing.T) {
 	calls.Wait()
 	if len(ids) != 1 {
 		t.Errorf("%d events of one uid", len(ids))
+	}
+}
+
+// What is published again is compared as it was accepted and is sent: neither the
+// order of members nor spaces are in that, nor the way in which a text or a time
+// is written, but every digit of a number is.
+func TestWhatIsTheSameContent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.run(t)
+	publish := func(input string) object {
+		return object{"eventName": "job.status", "uid": "u", "occurredAt": "2026-05-04T03:02:01Z", "data": json.RawMessage(input)}
+	}
+	first := b.publishEvent(t, publish(`{"a":1,"b":["é",{"c":null,"d":2.50}]}`))
+	for _, data := range []string{`{"b": ["\u00e9", {"d": 2.50, "c": null}], "a": 1}`, "{\n\t\"b\":[\"\\u00E9\",{\"c\":null,\"d\":2.50}],\"a\":1}"} {
+		input := publish(data)
+		input["occurredAt"] = "2026-05-04T05:02:01.000+02:00"
+		if again := b.publishEvent(t, input); !*again.PublishEvent.Duplicate || again.PublishEvent.Event.ID != first.PublishEvent.Event.ID {
+			t.Errorf("%s is not the same content: %+v", data, again.PublishEvent)
+		}
+	}
+	for _, data := range []string{`{"a":1.0,"b":["é",{"c":null,"d":2.50}]}`, `{"a":1,"b":["é",{"c":null,"d":2.5}]}`, `{"a":1,"b":[{"c":null,"d":2.50},"é"]}`, `{"a":1,"b":["é",{"d":2.50}]}`} {
+		if got := b.mistakes(t, publishOne, publish(data)); !cmp.Equal(got, []string{"IDEMPOTENCY_CONFLICT input.uid"}) {
+			t.Errorf("%s: %v", data, got)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func TestMutationsTakeFewStatements(t *testing.T) {
 		{`mutation { replaceWebhook(input: {id: "w", url: "https://example.com", events: ["*"]}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.update", "webhook_failures.forgive"}},
 		{`mutation { replaceWebhook(input: {id: "x", url: "https://example.com", events: ["*"], createIfMissing: true}) { created } }`, []string{"event_types.list", "webhooks.lock", "webhooks.insert"}},
 		{`mutation { createWebhook(input: {url: "https://example.com", events: ["*"]}) { secret } }`, []string{"event_types.list", "webhooks.insert"}},
-		{`mutation { deleteWebhook(input: {id: "w"}) { deletedWebhookId } }`, []string{"webhooks.lock", "deliveries.cancel_of_webhook", "webhooks.delete"}},
+		{`mutation { deleteWebhook(input: {id: "w"}) { deletedWebhookId } }`, []string{"webhooks.lock", "webhooks.delete", "workspaces.webhooks_version", "webhooks.list_all"}},
 	} {
 		if diff := cmp.Diff(c.want, b.must(t, c.document, nil, nil)); diff != "" {
 			t.Errorf("%s (-want +got statements):\n%s", c.document, diff)

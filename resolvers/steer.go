@@ -79,15 +79,14 @@ func (r mutationResolver) retryDeliveries(ctx context.Context, input graph.Retry
 	if err := errs.OrNil(); err != nil {
 		return done, err
 	}
-	dryRun := or(input.DryRun, false)
 	done, err = r.DB.RetryDeliveries(ctx, workspaceID, db.Retry{
 		WebhookID:     input.WebhookID,
 		Statuses:      statuses,
 		CreatedAfter:  input.CreatedAfter,
 		CreatedBefore: input.CreatedBefore.Value(),
-		DryRun:        dryRun,
+		DryRun:        or(input.DryRun, false),
 	})
-	return done, r.steered(err, input.WebhookID, dryRun)
+	return done, r.steered(workspaceID, done, err, input.WebhookID)
 }
 
 // checkStatuses finds the statuses that no finished delivery has.
@@ -112,14 +111,15 @@ func checkTimes(after time.Time, before *time.Time, field string) webhook.Errors
 	return webhook.Errors{webhook.NewError(webhook.Invalid, "This time is not after the beginning, so there is nothing between. Give a later one, or leave it out for now.", field)}
 }
 
-// steered puts into words that there is no such webhook, and wakes the engine
-// where something was queued.
-func (r mutationResolver) steered(err error, webhookID string, dryRun bool) error {
+// steered puts into words that there is no such webhook, and tells of what was
+// queued.
+func (r mutationResolver) steered(workspaceID string, done db.Steered, err error, webhookID string) error {
 	if errors.Is(err, webhook.NotFound) {
 		return noWebhook(webhookID, "webhookId")
 	}
-	if err == nil && !dryRun {
+	if err == nil && len(done.IDs) > 0 {
 		r.Engine.Wake()
+		r.Engine.Hub.Publish(workspaceID, delivery.DeliveryChanged, done.IDs...)
 	}
 	return err
 }
@@ -143,12 +143,11 @@ func (r mutationResolver) replayEvents(ctx context.Context, input graph.ReplayEv
 	if err := checkTimes(input.PublishedAfter, input.PublishedBefore.Value(), "publishedBefore").OrNil(); err != nil {
 		return done, err
 	}
-	dryRun := or(input.DryRun, false)
 	done, err = r.DB.ReplayEvents(ctx, workspaceID, db.Replay{
 		WebhookID:       input.WebhookID,
 		PublishedAfter:  input.PublishedAfter,
 		PublishedBefore: input.PublishedBefore.Value(),
-		DryRun:          dryRun,
+		DryRun:          or(input.DryRun, false),
 	})
-	return done, r.steered(err, input.WebhookID, dryRun)
+	return done, r.steered(workspaceID, done, err, input.WebhookID)
 }

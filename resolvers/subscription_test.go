@@ -110,12 +110,38 @@ func TestSubscriptions(t *testing.T) {
 	failed.hears(`{"data":{"deliveryUpdated":{"id":"` + waiting + `","status":"FAILED","event":{"name":"job.status"},"webhook":{"id":"` + w + `"}}}}`)
 
 	var many []string
-	for n := range 12_000 {
+	for n := range 22_000 {
 		many = append(many, fmt.Sprintf("evt_%d", n))
 	}
 	b.engine.Hub.Publish("ws_other", delivery.EventPublished, many...)
 	foreign.hears(`{"errors":[{"message":"Some changes were missed. Subscribe again, and read what there is anew.","extensions":{"code":"CHANGES_MISSED"}}]}`, "")
 	b.subscribed(t, 3)
+}
+
+// TestSteeringIsTold tells at once what was queued by hand, and nothing of what
+// would be.
+func TestSteeringIsTold(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := b.happened(t)
+	missed := b.publish(t, "job.status", `{}`)
+	b.must(t, `mutation { updateWebhook(input: {id: "w", active: true}) { userErrors { message } } }`, nil, nil)
+	all := b.listen(t, `subscription { deliveryUpdated { status event { id } } }`, nil)
+	b.subscribed(t, 1)
+	for _, c := range []struct{ document, id, event, status string }{
+		{retryMany(""), "w", h.event, "PENDING"},
+		{replay(""), "w", missed, "PENDING"},
+		{cancelOne, h.delivery, h.event, "CANCELED"},
+		{retryOne, h.delivery, h.event, "PENDING"},
+	} {
+		if c.id == "w" {
+			b.steer(t, strings.Replace(c.document, "Z\"})", "Z\", dryRun: true})", 1), c.id)
+		}
+		if _, mistakes := b.steer(t, c.document, c.id); len(mistakes) > 0 {
+			t.Fatalf("%s: %q", c.document, mistakes)
+		}
+		all.hears(`{"data":{"deliveryUpdated":{"status":"` + c.status + `","event":{"id":"` + c.event + `"}}}}`)
+	}
 }
 
 // TestRefusedSubscriptions are told why, and leave nothing behind.

@@ -271,6 +271,9 @@ func (r mutationResolver) deleteWebhook(ctx context.Context, input graph.DeleteW
 	if errors.Is(err, webhook.NotFound) {
 		return "", noWebhook(input.ID, "id")
 	}
+	if err == nil {
+		r.Engine.Deleted(ctx, workspaceID)
+	}
 	return id, err
 }
 

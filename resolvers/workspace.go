@@ -159,6 +159,7 @@ func (r mutationResolver) DeleteWorkspace(ctx context.Context, input graph.Delet
 		err = r.DB.DeleteWorkspace(ctx, w.ID)
 	}
 	if err == nil {
+		r.Engine.Deleted(ctx, w.ID)
 		payload.DeletedWorkspaceID = &w.ID
 	}
 	payload.UserErrors, err = userErrors(orNoWorkspace(err, input.ID), "input")

@@ -104,6 +104,19 @@ type Owed struct {
 	LeasedFor  time.Duration
 }
 
+// Suspension is that of a webhook which is gone, or fails for too long.
+type Suspension struct {
+	WebhookID string
+	Reason    StatusReason
+	// Since is when the attempt began that showed it. A webhook that was changed
+	// later is left as it is.
+	Since time.Time
+	// Told is the event that tells of it. What is owed of it was matched with the
+	// workspace's webhooks at Version.
+	Told    *Publishing
+	Version int64
+}
+
 // QueueDepth is what waits in the queue, of all processes. Counts end at
 // MaxQueueDepth.
 type QueueDepth struct {
