@@ -125,7 +125,7 @@ const (
 // elsewhere, but neither success nor a failure of its own.
 func (t *Trial) refused(a *Answer, what string) bool {
 	status := a.status()
-	ok := status >= 300 && status < 500
+	ok := status >= 300 && status < 500 && status != http.StatusTooManyRequests
 	if status/100 != 2 && t.Control != Took {
 		t.skip(notTaken)
 		return false
@@ -154,7 +154,7 @@ func (t *Trial) refused(a *Answer, what string) bool {
 // fail.
 func (t *Trial) handled(a *Answer, what string) bool {
 	status := a.status()
-	ok := status >= 200 && status < 500
+	ok := status >= 200 && status < 500 && status != http.StatusTooManyRequests
 	if !ok && t.unjudged(a) {
 		return false
 	}
@@ -176,13 +176,22 @@ func (t *Trial) unjudged(a *Answer) bool {
 	switch {
 	case a.Outcome == webhook.OutcomeCanceled:
 		t.demand(webhook.TestCheck{Name: "answered", Expected: "an answer", Actual: "stopped before"}, a, a.Sentence)
-	case a.status() == http.StatusTooManyRequests:
-		t.skip("The receiver limits the rate and answered 429 each time, so nothing can be said. Let it take more requests from here, or run this scenario alone.")
+	case t.limited(a):
 	case t.Control != Took:
 		t.skip(notTaken)
 	default:
 		return false
 	}
+	return true
+}
+
+// limited says whether an answer says nothing because the receiver looked at the
+// rate of the requests and not at this one.
+func (t *Trial) limited(a *Answer) bool {
+	if a.status() != http.StatusTooManyRequests {
+		return false
+	}
+	t.skip("The receiver limits the rate and answered 429 each time, so nothing can be said. Let it take more requests from here, or run this scenario alone.")
 	return true
 }
 

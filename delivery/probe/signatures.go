@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -69,10 +70,10 @@ var signatures = []*Scenario{
 	{
 		Name:        "signature.malformed",
 		Suite:       webhook.SuiteSignatures,
-		Description: "Events whose `webhook-signature` is nearly right: only the version, no version, no valid base64, cut short, a comma alone.",
+		Description: "Events whose `webhook-signature` is nearly right: only the version, no version, no valid base64, cut short, in the other case, a comma alone.",
 		Expectation: "A 4xx status each, and no failure: strangers will send anything.",
 		Fault:       "the receiver takes an event whose signature is malformed",
-		Mend:        "Compare the whole signature, of one length, and refuse what cannot be decoded with 400 or 401.",
+		Mend:        "Compare the whole signature, of one length, byte for byte, and refuse what cannot be decoded with 400 or 401.",
 		needs:       []need{signed},
 		run: func(ctx context.Context, t *Trial) {
 			for _, m := range []struct {
@@ -83,10 +84,14 @@ var signatures = []*Scenario{
 				{"nothing behind the version", func(s string) string { version, _, _ := strings.Cut(s, ","); return version + "," }},
 				{"no version", func(s string) string { _, signature, _ := strings.Cut(s, ","); return signature }},
 				{"no base64", func(string) string { return "v1,***" }},
-				{"cut short", func(s string) string { return first(s)[:12] }},
+				{"cut short", func(s string) string { return s[:12] }},
+				{"in the other case", func(s string) string {
+					version, signature, _ := strings.Cut(s, ",")
+					return version + "," + strings.Map(otherCase, signature)
+				}},
 				{"a comma alone", func(string) string { return "," }},
 			} {
-				a := t.send(ctx, Shot{Bend: changeHeader(signatureHeader, m.make)})
+				a := t.send(ctx, Shot{Bend: changeHeader(signatureHeader, func(s string) string { return m.make(first(s)) })})
 				t.refused(&a, m.what)
 			}
 		},
@@ -163,6 +168,14 @@ func taken(s Scenario, shot Shot) *Scenario {
 func first(signatures string) string {
 	one, _, _ := strings.Cut(signatures, " ")
 	return one
+}
+
+// otherCase makes small letters large, and large ones small.
+func otherCase(r rune) rune {
+	if unicode.IsUpper(r) {
+		return unicode.ToLower(r)
+	}
+	return unicode.ToUpper(r)
 }
 
 // secondLater is a timestamp a second later.

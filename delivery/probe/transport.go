@@ -111,6 +111,9 @@ var transport = []*Scenario{
 				shot Shot
 			}{{"correct", Shot{}}, {"not signed", Shot{Bend: dropHeader(signatureHeader)}}} {
 				a := t.send(ctx, m.shot)
+				if t.limited(&a) {
+					continue
+				}
 				redirected := a.Outcome == webhook.OutcomeRedirected
 				if !redirected {
 					t.praise = "Answered " + statusOf(&a) + ", which is no redirect."

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -23,6 +25,10 @@ func correct() []*Animal {
 		{Name: "correct, 429", What: "takes 20 requests a second, and answers 429 with `Retry-After` to more", is: func(r *Receiver) { r.around = limitRate("1") }},
 		{Name: "correct, TLS", What: "speaks TLS", listens: shows("", "", "", "", func(*shown) {}).listens},
 		{Name: "correct, Ed25519", What: "verifies with a public key", is: verifyEd25519, receives: func(w *webhook.Webhook) { w.Signing = webhook.SigningEd25519 }},
+		{Name: "correct, rotated", What: "has not heard yet that its secret was rotated", is: knowPrevious, receives: func(w *webhook.Webhook) {
+			expires := webhook.Now().Add(time.Hour)
+			w.PreviousSecret, w.PreviousSecretExpiresAt = webhook.NewSecret(), &expires
+		}},
 		{Name: "correct, STANDARD", What: "reads the format of Standard Webhooks", receives: func(w *webhook.Webhook) { w.PayloadFormat = webhook.FormatStandard }},
 		{Name: "correct, DATA", What: "reads the data alone", receives: func(w *webhook.Webhook) { w.PayloadFormat = webhook.FormatData }},
 		{Name: "correct, GET", What: "reads the query of a GET", receives: func(w *webhook.Webhook) { w.Method, w.PayloadFormat = webhook.MethodGet, webhook.FormatData }},
@@ -31,6 +37,13 @@ func correct() []*Animal {
 		}},
 		{Name: "correct, no witness", What: "answers 200, and nobody tells what took effect", Unwitnessed: true, Also: advice},
 	}
+}
+
+// knowPrevious verifies with the secret before the last rotation.
+func knowPrevious(r *Receiver) {
+	library, err := standardwebhooks.NewWebhook(string(r.webhook.PreviousSecret))
+	must(err)
+	r.library = library
 }
 
 // workLater lets events take effect after the answer.

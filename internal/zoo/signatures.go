@@ -70,6 +70,7 @@ func signatures() []*Animal {
 				}
 				return library.Verify(content, with(header, signatureHeader, signature))
 			}),
+		verifies("compares letters", "compares signatures without regard to case", "signature.malformed", compareLetters),
 		around("fails on base64", "answers 500 to a signature that it cannot decode", "signature.malformed", webhook.VerdictFail, failOnBase64),
 		verifies("knows v1 alone", "gives up at the first signature that is not of v1", "signature.unknown-version-first",
 			func(library *standardwebhooks.Webhook, header http.Header, content []byte) error {
@@ -156,6 +157,17 @@ func knowExample(library *standardwebhooks.Webhook, header http.Header, content 
 }
 
 func compareBeginnings(library *standardwebhooks.Webhook, header http.Header, content []byte) error {
+	return compare(library, header, content, func(signature, right string) bool {
+		return strings.HasPrefix(signature, "v1,") && strings.HasPrefix(right, signature)
+	})
+}
+
+func compareLetters(library *standardwebhooks.Webhook, header http.Header, content []byte) error {
+	return compare(library, header, content, strings.EqualFold)
+}
+
+// compare takes a signature for right that is so in the eyes of same.
+func compare(library *standardwebhooks.Webhook, header http.Header, content []byte, same func(signature, right string) bool) error {
 	stamp, err := strconv.ParseInt(header.Get(timestampHeader), 10, 64)
 	if err != nil {
 		return err
@@ -165,7 +177,7 @@ func compareBeginnings(library *standardwebhooks.Webhook, header http.Header, co
 		return err
 	}
 	for _, signature := range strings.Fields(header.Get(signatureHeader)) {
-		if strings.HasPrefix(signature, "v1,") && strings.HasPrefix(right, signature) {
+		if same(signature, right) {
 			return library.Verify(content, with(header, signatureHeader, right))
 		}
 	}

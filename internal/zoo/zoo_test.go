@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -305,6 +307,31 @@ func TestCorrectReceiversAreLookedAtInFull(t *testing.T) {
 	}
 }
 
+// An answer that is about the rate of requests is not taken for one to the
+// request: whoever gives no other gets no PASS.
+func TestRateLimitIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	var count atomic.Int64
+	a := around("", "takes two requests an hour, and answers 429 to more", "", "", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if count.Add(1) > 2 {
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	for _, test := range look(a, probe.All()).tests {
+		limited := slices.ContainsFunc(test.Exchanges, func(x webhook.Exchange) bool {
+			return x.Response != nil && x.Response.StatusCode == http.StatusTooManyRequests
+		})
+		if limited && test.Verdict != webhook.VerdictSkip && test.Scenario != "http.burst" {
+			t.Errorf("%s is %s: %s", test.Scenario, test.Verdict, test.Message)
+		}
+	}
+}
+
 // A run takes at most 10 s and sends a known number of requests.
 func TestBounds(t *testing.T) {
 	reports() // so that nothing else is under way
@@ -326,4 +353,4 @@ func TestBounds(t *testing.T) {
 
 // requests is how many a run of all scenarios sends to a receiver without
 // fault, besides those about the event type's schema.
-const requests = 116
+const requests = 117
