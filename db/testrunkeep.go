@@ -60,6 +60,10 @@ FROM run, unnest($8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS test (i
 // they are limited.
 const MaxTestRuns = 10
 
+// Until the transaction ends, no other run of the workspace is counted.
+var lockTestRuns = newStatement("test_runs.lock", `
+SELECT pg_advisory_xact_lock(hashtextextended($1::text || ' test runs', 0))`)
+
 var countNewTestRuns = newStatement("test_runs.count_new", `
 SELECT
 	count(*) AS count,
@@ -72,8 +76,11 @@ WHERE workspace_id = $1
 
 // limitTestRuns says whether a workspace may begin another test run: else it is
 // a webhook.LimitReached error that says when. Runs that begin at the same moment
-// are not counted for each other.
+// wait for each other, so that each is counted.
 func (d *DB) limitTestRuns(ctx context.Context, tx *sqlx.Tx, workspaceID string) error {
+	if _, err := d.exec(ctx, tx, lockTestRuns, workspaceID); err != nil {
+		return err
+	}
 	var row struct {
 		Count       int
 		Oldest, Now time.Time

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -182,5 +184,35 @@ func TestEndLeftTestRuns(t *testing.T) {
 	}
 	if got, err := d.TestRun(t.Context(), workspaceID, alive.ID); err != nil || got.Status != webhook.TestRunRunning {
 		t.Errorf("a run that is alive is %+v, %v", got, err)
+	}
+}
+
+// However many runs begin at the same moment, no more do than may within a
+// minute.
+func TestTestRunsAreLimited(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	d.LimitTestRuns = true
+	w := insert(t, d, workspaceID, newWebhook("mine"))
+	var begun, refused atomic.Int64
+	var beginning sync.WaitGroup
+	for range 3 * db.MaxTestRuns {
+		beginning.Go(func() {
+			run, tests := newRun(w)
+			run.StartedAt = webhook.Now()
+			run.Status, run.FinishedAt = webhook.TestRunRunning, nil
+			switch _, err := d.BeginTestRun(t.Context(), workspaceID, run, tests, webhook.Idempotency{}); {
+			case err == nil:
+				begun.Add(1)
+			case errors.Is(err, webhook.LimitReached):
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	beginning.Wait()
+	if begun.Load() != db.MaxTestRuns || refused.Load() != 2*db.MaxTestRuns {
+		t.Errorf("%d began and %d were refused, want %d and %d", begun.Load(), refused.Load(), db.MaxTestRuns, 2*db.MaxTestRuns)
 	}
 }
