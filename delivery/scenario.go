@@ -54,7 +54,8 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 		links = &l.links
 	}
 	x, message := l.engine.try(ctx, l.webhook, links, func(at time.Time) (*request, error) { return l.shoot(s, at) })
-	a := probe.Answer{Exchange: x, Sentence: message, Secret: l.hideSecrets(x.Response)}
+	a := probe.Answer{Exchange: x, Sentence: message}
+	l.hide(&a)
 	if x.Response != nil {
 		a.RetryAfter = retryAfter(x.Response, time.Now())
 	}
@@ -138,21 +139,6 @@ func (l *line) signatures(s *probe.Shot, stamp string, now time.Time, content []
 		return other + " " + own
 	}
 	return other
-}
-
-// hideSecrets takes the webhook's secrets out of an answer, and says whether
-// there were any.
-func (l *line) hideSecrets(answer *webhook.Response) (found bool) {
-	if answer == nil {
-		return false
-	}
-	for _, secret := range []webhook.Secret{l.webhook.Secret, l.webhook.PreviousSecret} {
-		bare := []byte(strings.TrimPrefix(string(secret), webhook.SecretPrefix))
-		if len(bare) > 0 && bytes.Contains(answer.Body, bare) {
-			answer.Body, found = bytes.ReplaceAll(answer.Body, bare, []byte(webhook.Mask)), true
-		}
-	}
-	return found
 }
 
 // Count asks the witness how often a message took effect: GET with the

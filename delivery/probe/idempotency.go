@@ -129,7 +129,7 @@ func (t *Trial) once(ctx context.Context, fault string) {
 	t.praise = "The event took effect once."
 	switch {
 	case count == 0:
-		t.demand(c, nil, "The witness saw no effect of an event that was answered 2xx, for 3 s. Answer 2xx only once the event is safe, and let the witness count by `webhook-id`.")
+		t.demand(c, nil, "The witness saw no effect of an event that was answered 2xx, for 3 s. Answer 2xx only once the event is safe, and let the witness count by `webhook-id` from then on, also events that wait, that are tests or whose data are known already.")
 	default:
 		t.demand(c, nil, fmt.Sprintf("The event took effect %d times: %s. %s", count, fault, t.scenario.Mend))
 	}

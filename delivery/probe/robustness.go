@@ -164,6 +164,6 @@ func (t *Trial) discreet(a *Answer) {
 		return
 	}
 	t.demand(webhook.TestCheck{Name: "answer without the secret", Success: !a.Secret}, a,
-		"Answered "+statusOf(a)+" with the webhook's secret in the body: whoever calls the URL can sign events now. Rotate the secret, and never write it into answers.")
+		"Answered "+statusOf(a)+" and shows the webhook's secret: whoever calls the URL can sign events now. Rotate the secret, and never write it into answers.")
 	t.advise(webhook.TestCheck{Name: "answer without a stack trace", Success: !trace.Match(a.Response.Body)}, a, t.blame(a, ""))
 }

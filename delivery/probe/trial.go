@@ -51,8 +51,8 @@ type Answer struct {
 	webhook.Exchange
 	// Sentence says so, with what to mend where the shot was correct.
 	Sentence string
-	// Secret says that the answer's body holds the webhook's secret, which the
-	// exchange does not show.
+	// Secret says that the answer holds the webhook's secret, which is masked
+	// here.
 	Secret bool
 	// RetryAfter is how long the receiver wants to be left alone; 0 where it does
 	// not say.
