@@ -23,6 +23,8 @@ type Payload struct {
 	// Variants are the data of the scenarios that are about the event type's
 	// schema, by their names.
 	Variants map[string][]probe.Variant
+	// Closed says that the event type's schema allows no further member.
+	Closed bool
 }
 
 // Plan is what a test run is to do.
@@ -322,6 +324,7 @@ func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test
 		ID:        test.ID,
 		Data:      part.payload.Data,
 		Variants:  part.payload.Variants[part.scenario.Name],
+		Closed:    part.payload.Closed,
 		Control:   control,
 		Witnessed: r.plan.Witness != nil,
 		Line:      l,

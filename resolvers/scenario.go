@@ -105,9 +105,21 @@ var variantsOf = map[string]payload.VariantKind{
 // event types.
 func (r *Resolver) vary(ctx context.Context, p *delivery.Plan) error {
 	varied := keep(p.Scenarios, func(s *probe.Scenario) bool { return strings.HasPrefix(s.Name, webhook.SchemaScenario) })
+	extra := slices.ContainsFunc(p.Scenarios, func(s *probe.Scenario) bool { return s.Name == webhook.ScenarioExtraField })
+	if len(varied) == 0 && !extra {
+		return nil
+	}
 	made := 0
 	for i := range p.Payloads {
-		n, err := r.varyPayload(ctx, &p.Payloads[i], varied)
+		schema, err := r.schemaNamed(ctx, p.Payloads[i].EventName)
+		if err != nil {
+			return err
+		}
+		if schema == nil {
+			continue
+		}
+		p.Payloads[i].Closed = extra && i == 0 && schema.Closed(p.Payloads[i].Data)
+		n, err := varyPayload(ctx, &p.Payloads[i], schema, varied)
 		if err != nil {
 			return err
 		}
@@ -119,22 +131,23 @@ func (r *Resolver) vary(ctx context.Context, p *delivery.Plan) error {
 	return nil
 }
 
-// varyPayload makes a payload's data for each of some scenarios, where its type
-// has a schema, and says how many.
-func (r *Resolver) varyPayload(ctx context.Context, p *delivery.Payload, scenarios []*probe.Scenario) (made int, err error) {
-	if len(scenarios) == 0 {
-		return 0, nil
-	}
-	t, err := findEventType(ctx, func(t *webhook.EventType) bool { return t.Name == p.EventName })
+// schemaNamed is the schema of the event type of a name; nil where there is none.
+func (r *Resolver) schemaNamed(ctx context.Context, eventName string) (*payload.Schema, error) {
+	t, err := findEventType(ctx, func(t *webhook.EventType) bool { return t.Name == eventName })
 	if err != nil || t == nil {
-		return 0, err
+		return nil, err
 	}
-	schema, err := r.schemaOf(ctx, t)
-	if err != nil || schema == nil {
-		return 0, err
-	}
+	return r.schemaOf(ctx, t)
+}
+
+// varyPayload makes a payload's data for each of some scenarios, and says how
+// many. A schema can make that seconds of work, so it ends with ctx.
+func varyPayload(ctx context.Context, p *delivery.Payload, schema *payload.Schema, scenarios []*probe.Scenario) (made int, err error) {
 	p.Variants = make(map[string][]probe.Variant)
 	for _, s := range scenarios {
+		if ctx.Err() != nil {
+			return made, ctx.Err()
+		}
 		for _, v := range schema.Variants(variantsOf[strings.TrimPrefix(s.Name, webhook.SchemaScenario)], p.Data) {
 			p.Variants[s.Name] = append(p.Variants[s.Name], probe.Variant(v))
 			made++

@@ -30,13 +30,13 @@ var robustness = slices.Concat(
 			},
 		},
 		{
-			Name:        "body.extra-field",
+			Name:        webhook.ScenarioExtraField,
 			Suite:       webhook.SuiteRobustness,
 			Description: "A correct event whose data have a member more than usual.",
-			Expectation: "A 2xx status. The sender adds members without notice.",
+			Expectation: "A 2xx status. The sender adds members without notice, unless the event type's schema rules them out.",
 			Fault:       "the receiver does not take data with a member that it does not know",
 			Mend:        "Read the members that you use and ignore the rest.",
-			needs:       []need{objectData},
+			needs:       []need{objectData, openSchema},
 			run: func(ctx context.Context, t *Trial) {
 				a := t.send(ctx, Shot{Data: withMember(t.Data, "hookql_extra", map[string]any{"added": "later"})})
 				t.received(&a, "")
@@ -88,6 +88,13 @@ func objectData(t *Trial) string {
 		return ""
 	}
 	return "The event's data are no object, so no member can be added."
+}
+
+func openSchema(t *Trial) string {
+	if t.Closed {
+		return "The event type's JSON Schema allows no other members, so none will come."
+	}
+	return ""
 }
 
 // oddBody is a body that is no event, with what it is.

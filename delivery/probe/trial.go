@@ -107,7 +107,9 @@ type Trial struct {
 	// Variants are data for the scenarios that are about their event type's
 	// schema; nil: it has none.
 	Variants []Variant
-	Control  Control
+	// Closed says that the event type's schema allows no member besides its own.
+	Closed  bool
+	Control Control
 	// Witnessed says that Line.Count can be asked.
 	Witnessed bool
 	Line      Line

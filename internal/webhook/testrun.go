@@ -154,6 +154,10 @@ func (v Verdict) Success() *bool {
 // ScenarioValid is the scenario of one correct, signed event.
 const ScenarioValid = "valid"
 
+// ScenarioExtraField is the scenario of data with a member that the receiver does
+// not know.
+const ScenarioExtraField = "body.extra-field"
+
 // SchemaScenario begins the names of the scenarios whose data are made from the
 // event type's schema.
 const SchemaScenario = "schema."
