@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -36,17 +40,22 @@ func (c *Client) inspect(ctx context.Context, u *url.URL) (f probe.Facts, err er
 	}
 	addrs = addrs[:min(len(addrs), maxDials)]
 	f.Addresses = len(addrs)
-	conns, err := c.dialEach(ctx, addrs)
 	var open []net.Conn
-	for i, conn := range conns {
-		if addrs[i].Addr().Is4() {
+	for _, r := range c.dialEach(ctx, addrs) {
+		if r.addr.Addr().Is4() {
 			f.IPv4++
 		} else {
 			f.IPv6++
 		}
-		if conn != nil {
-			defer conn.Close()
-			open = append(open, conn)
+		switch {
+		case r.err == nil:
+			defer r.conn.Close()
+			open = append(open, r.conn)
+		case noRoute(r.err):
+			f.Unrouted++
+			err = r.err
+		default:
+			err = r.err
 		}
 	}
 	if f.Reachable = len(open); f.Reachable == 0 {
@@ -58,30 +67,24 @@ func (c *Client) inspect(ctx context.Context, u *url.URL) (f probe.Facts, err er
 	return f, nil
 }
 
-// dialEach connects to each address; nil where it takes none, and what went
-// wrong with one of those.
-func (c *Client) dialEach(ctx context.Context, addrs []netip.AddrPort) ([]net.Conn, error) {
-	results := make(chan dialResult, len(addrs)) // one from each dial
-	for _, addr := range addrs {
-		go func() {
+// dialEach connects to each address.
+func (c *Client) dialEach(ctx context.Context, addrs []netip.AddrPort) []dialResult {
+	results := make([]dialResult, len(addrs))
+	var dialing sync.WaitGroup
+	for i, addr := range addrs {
+		dialing.Go(func() {
 			conn, err := c.dialOne(ctx, addr)
-			results <- dialResult{addr, conn, err}
-		}()
+			results[i] = dialResult{addr, conn, err}
+		})
 	}
-	conns := make([]net.Conn, len(addrs))
-	var failed error
-	for range addrs {
-		r := <-results
-		for i, addr := range addrs {
-			if addr == r.addr && r.err == nil {
-				conns[i] = r.conn
-			}
-		}
-		if r.err != nil {
-			failed = r.err
-		}
-	}
-	return conns, failed
+	dialing.Wait()
+	return results
+}
+
+// noRoute says whether a dial failed because this machine has no way to the
+// address, such as one without IPv6.
+func noRoute(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
 }
 
 // inspectTLS fills in what handshakes show: one on conn as deliveries make it,
@@ -102,10 +105,19 @@ func (c *Client) inspectTLS(ctx context.Context, u *url.URL, conn net.Conn, f *p
 		return
 	}
 	defer second.Close()
-	state, err = greet(ctx, second, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, InsecureSkipVerify: true})
+	state, err = greet(ctx, second, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: everySuite(), InsecureSkipVerify: true})
 	if err == nil {
 		f.OldProtocol = tls.VersionName(state.Version)
 	}
+}
+
+// everySuite are the cipher suites, also those that are broken: who speaks an old
+// version may have no others for it.
+func everySuite() (ids []uint16) {
+	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		ids = append(ids, suite.ID)
+	}
+	return ids
 }
 
 // greet makes a TLS handshake.
@@ -130,5 +142,5 @@ func (c *Client) judgeCertificates(host string, chain []*x509.Certificate, f *pr
 	}
 	_, f.Chain = leaf.Verify(x509.VerifyOptions{Roots: c.RootCAs, Intermediates: others, CurrentTime: at})
 	f.Name = leaf.VerifyHostname(host)
-	f.Expires = leaf.NotAfter
+	f.Issued, f.Expires = leaf.NotBefore, leaf.NotAfter
 }

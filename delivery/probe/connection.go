@@ -12,9 +12,9 @@ import (
 // be seen is zero, with the cause in the error beside it.
 type Facts struct {
 	// Addresses are those of the host name, Reachable those of them that take a
-	// connection.
-	Addresses, Reachable int
-	IPv4, IPv6           int
+	// connection, Unrouted those to which there is no way from here.
+	Addresses, Reachable, Unrouted int
+	IPv4, IPv6                     int
 	// Failure is why there is no connection at all, in a sentence with what to
 	// mend; "" where there is one.
 	Failure string
@@ -27,12 +27,15 @@ type Facts struct {
 	// Chain and Name are why the certificate is not trusted, or not for this host;
 	// nil where it is.
 	Chain, Name error
-	// Expires is when the certificate does.
-	Expires time.Time
+	// Issued and Expires are when the certificate begins to be valid, and ends.
+	Issued, Expires time.Time
 }
 
-// expirySoon is how long before its end a certificate should have been renewed.
+// expirySoon is how long before its end a certificate should have been renewed,
+// unless a third of its time is less: some are made for a few days.
 const expirySoon = 14 * 24 * time.Hour
+
+func (f *Facts) renewBefore() time.Duration { return min(expirySoon, f.Expires.Sub(f.Issued)/3) }
 
 // connection is about what lies below HTTP. No request is sent.
 var connection = []*Scenario{
@@ -87,9 +90,9 @@ var connection = []*Scenario{
 		Name:        "tls.expiry",
 		Suite:       webhook.SuiteTransport,
 		Description: "A TLS handshake. What counts is how long the certificate is still valid.",
-		Expectation: "14 days or more. Most outages by certificates are ones that nobody renewed.",
+		Expectation: "14 days or more, or a third of its time where that is less. Most outages by certificates are ones that nobody renewed.",
 		Fault:       "the certificate should have been renewed by now",
-		Mend:        "Renew the certificate, and let it be renewed by itself 30 days before its end.",
+		Mend:        "Renew the certificate, and let it be renewed by itself when a third of its time is left.",
 		Unanswered:  true,
 		needs:       []need{overTLS},
 		run: certificate("certificate has not expired", func(t *Trial, f *Facts, c webhook.TestCheck) {
@@ -101,7 +104,7 @@ var connection = []*Scenario{
 			t.praise = seen + "."
 			c.Success, c.Actual = left > 0, f.Expires.UTC().Format(time.RFC3339)
 			t.demand(c, nil, t.fault(seen))
-			t.advise(webhook.TestCheck{Name: "14 days left", Success: left > expirySoon, Actual: c.Actual}, nil, t.fault(seen))
+			t.advise(webhook.TestCheck{Name: "renewed in time", Success: left > f.renewBefore(), Actual: c.Actual}, nil, t.fault(seen))
 		}),
 	},
 	{
@@ -114,8 +117,11 @@ var connection = []*Scenario{
 		Unanswered:  true,
 		run: inspect(func(t *Trial, f *Facts) {
 			seen := fmt.Sprintf("Of the host's addresses (%d IPv4, %d IPv6) %d of %d take connections", f.IPv4, f.IPv6, f.Reachable, f.Addresses)
+			if f.Unrouted > 0 {
+				seen += fmt.Sprintf(", and to %d there is no way from here, as without IPv6", f.Unrouted)
+			}
 			t.praise = seen + "."
-			t.advise(webhook.TestCheck{Name: "every address takes connections", Success: f.Reachable == f.Addresses,
+			t.advise(webhook.TestCheck{Name: "every address takes connections", Success: f.Reachable+f.Unrouted == f.Addresses,
 				Expected: fmt.Sprint(f.Addresses), Actual: fmt.Sprint(f.Reachable)}, nil, t.fault(seen))
 		}),
 	},

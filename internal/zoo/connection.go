@@ -58,6 +58,10 @@ func connection() []*Animal {
 	const warn, fail = webhook.VerdictWarn, webhook.VerdictFail
 	return []*Animal{
 		shows("old TLS too", "still speaks TLS 1.1", "tls.version", warn, func(s *shown) { s.config.MinVersion = tls.VersionTLS11 }),
+		shows("old TLS, old ciphers", "still speaks TLS 1.1, with ciphers that are broken as well", "tls.version", warn, func(s *shown) {
+			s.config.MinVersion = tls.VersionTLS11
+			s.config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA}
+		}),
 		alsoInvalid(shows("old TLS alone", "speaks nothing newer than TLS 1.1", "tls.version", fail, func(s *shown) {
 			s.config.MinVersion, s.config.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 		})),
@@ -93,7 +97,10 @@ func issue(template, by *x509.Certificate, byKey *ecdsa.PrivateKey) (*x509.Certi
 	if by == nil {
 		by, byKey = template, key
 	}
-	template.SerialNumber, template.NotBefore = big.NewInt(time.Now().UnixNano()), time.Now().Add(-100*day)
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	if template.NotBefore.IsZero() {
+		template.NotBefore = time.Now().Add(-100 * day)
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, by, key.Public(), byKey)
 	must(err)
 	made, err := x509.ParseCertificate(der)

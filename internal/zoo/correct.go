@@ -24,6 +24,9 @@ func correct() []*Animal {
 		{Name: "correct, 409", What: "answers 409 to an event that it is at work on", is: refuseBusy},
 		{Name: "correct, 429", What: "takes 20 requests a second, and answers 429 with `Retry-After` to more", is: func(r *Receiver) { r.around = limitRate("1") }},
 		{Name: "correct, TLS", What: "speaks TLS", listens: shows("", "", "", "", func(*shown) {}).listens},
+		{Name: "correct, brief TLS", What: "renews its certificate every few days", listens: shows("", "", "", "", func(s *shown) {
+			s.leaf.NotBefore, s.leaf.NotAfter = time.Now().Add(-day), time.Now().Add(5*day)
+		}).listens},
 		{Name: "correct, Ed25519", What: "verifies with a public key", is: verifyEd25519, receives: func(w *webhook.Webhook) { w.Signing = webhook.SigningEd25519 }},
 		{Name: "correct, rotated", What: "has not heard yet that its secret was rotated", is: knowPrevious, receives: func(w *webhook.Webhook) {
 			expires := webhook.Now().Add(time.Hour)
