@@ -153,6 +153,11 @@ func (t *Trial) refused(a *Answer, what string) bool {
 // handled demands that the receiver took the event or refused it, but did not
 // fail.
 func (t *Trial) handled(a *Answer, what string) bool {
+	return t.handles(a, what, t.scenario.Fault)
+}
+
+// handles is handled, where a failure shows another fault than the scenario's.
+func (t *Trial) handles(a *Answer, what, fault string) bool {
 	status := a.status()
 	ok := status >= 200 && status < 500 && status != http.StatusTooManyRequests
 	if !ok && t.unjudged(a) {
@@ -164,7 +169,7 @@ func (t *Trial) handled(a *Answer, what string) bool {
 	if ok {
 		t.praise = "Answered " + statusOf(a) + "."
 	} else {
-		c.message = t.blame(a, what)
+		c.message = explain(a, what, fault, t.scenario.Mend)
 	}
 	t.checks = append(t.checks, c)
 	return ok
@@ -192,6 +197,20 @@ func (t *Trial) limited(a *Answer) bool {
 		return false
 	}
 	t.skip("The receiver limits the rate and answered 429 each time, so nothing can be said. Let it take more requests from here, or run this scenario alone.")
+	return true
+}
+
+// mute says whether nothing came that could be looked at.
+func (t *Trial) mute(a *Answer) bool {
+	switch {
+	case a.Outcome == webhook.OutcomeCanceled:
+		return t.unjudged(a)
+	case t.limited(a):
+	case a.Response == nil:
+		t.skip("The receiver gave no answer, so there is nothing to look at. " + a.Sentence)
+	default:
+		return false
+	}
 	return true
 }
 

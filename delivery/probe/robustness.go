@@ -76,7 +76,7 @@ var robustness = slices.Concat(
 			for _, shot := range shots {
 				a := t.send(ctx, shot)
 				t.praise = "The answers show nothing of the receiver's inside."
-				t.limited(&a)
+				t.mute(&a)
 				t.discreet(&a)
 			}
 		},

@@ -58,7 +58,7 @@ var transport = []*Scenario{
 				t.praise = "Answered " + statusOf(&a) + "."
 				return
 			}
-			if t.handled(&a, "") {
+			if t.handles(&a, "", "the receiver fails on a method that it does not know") {
 				t.advise(webhook.TestCheck{Name: "other methods refused", Success: a.status()/100 != 2, Expected: "405", Actual: statusOf(&a)}, &a, t.blame(&a, ""))
 			}
 		},
@@ -111,7 +111,7 @@ var transport = []*Scenario{
 				shot Shot
 			}{{"correct", Shot{}}, {"not signed", Shot{Bend: dropHeader(signatureHeader)}}} {
 				a := t.send(ctx, m.shot)
-				if t.limited(&a) {
+				if t.mute(&a) {
 					continue
 				}
 				redirected := a.Outcome == webhook.OutcomeRedirected

@@ -20,6 +20,15 @@ func transport() []*Animal {
 				next.ServeHTTP(w, r)
 			})
 		}),
+		around("no other method", "answers 500 to a method that it does not know", "http.method", fail, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost {
+					w.WriteHeader(http.StatusInternalServerError)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}),
 		around("hangs up", "closes the connection after each answer", "http.keep-alive", warn, func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Connection", "close")

@@ -228,6 +228,7 @@ func TestMessages(t *testing.T) {
 		{"first signature", "signature.rotation", "Answered 401 Unauthorized: the receiver checks only the first signature of the list. Split `webhook-signature` at spaces"},
 		{"one type", "event.unknown-type", "Answered 500 Internal Server Error: the receiver fails on an event type that it does not know. Answer 2xx to types that you do not use"},
 		{"id and time", "duplicate.retry", "The event took effect 2 times: the receiver takes a retry for another event. Know events by their `webhook-id` alone"},
+		{"no other method", "http.method", "Answered 500 Internal Server Error: the receiver fails on a method that it does not know. Let the route"},
 		{"crashes", "body.not-json", "No answer (text), since: connection closed by the receiver. So the receiver fails on a body that is no JSON. Check what you parse"},
 		{"login page", "http.redirect", "Answered 302 Found to \"/login\" (not signed): the receiver redirects. Set the webhook's URL"},
 		{"hangs", "valid", "Timed out: no answer came within 0.5 s."},
@@ -329,6 +330,25 @@ func TestRateLimitIsNoRefusal(t *testing.T) {
 		})
 		if limited && test.Verdict != webhook.VerdictSkip && test.Scenario != "http.burst" {
 			t.Errorf("%s is %s: %s", test.Scenario, test.Verdict, test.Message)
+		}
+	}
+}
+
+// Where no answer came there is nothing in it to praise.
+func TestNoAnswerIsNotPraised(t *testing.T) {
+	t.Parallel()
+	a := around("", "gives no answer to what is not signed", "", "", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get(signatureHeader) == "" {
+				panic(http.ErrAbortHandler)
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	for scenario, want := range map[string]webhook.Verdict{"http.redirect": webhook.VerdictSkip, "error.leak": webhook.VerdictSkip, "signature.missing": webhook.VerdictFail} {
+		test := look(a, []*probe.Scenario{probe.Find(webhook.ScenarioValid), probe.Find(scenario)}).tests[1]
+		if test.Verdict != want {
+			t.Errorf("%s is %s, want %s: %s", scenario, test.Verdict, want, test.Message)
 		}
 	}
 }
