@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -85,6 +84,6 @@ func answerOf(t *testing.T, secret webhook.Secret, token string, answer func(htt
 	defer server.Close()
 	w := postWebhook(server.URL)
 	w.Secret, w.Headers = secret, []webhook.Header{{Name: "Authorization", Value: token}}
-	l := line{engine: devEngine(), webhook: w, payload: payloads("job.status")[0], sent: new(atomic.Int64)}
+	l := line{engine: devEngine(), webhook: w, payload: payloads("job.status")[0], sent: new(sent)}
 	return l.Send(t.Context(), "test_1", probe.Shot{})[0]
 }

@@ -25,9 +25,12 @@ type line struct {
 	payload  Payload
 	happened time.Time        // when the events of the test did, so that one sent twice is the same
 	witness  *webhook.Webhook // nil: there is none
-	sent     *atomic.Int64    // requests of the whole run
+	sent     *sent            // in the whole run
 	links    kept             // those of the shots that use one again
 }
+
+// sent counts what a run sends.
+type sent struct{ requests, bytes atomic.Int64 }
 
 // Send sends shots, all at the same time.
 func (l *line) Send(ctx context.Context, id string, shots ...probe.Shot) []probe.Answer {
@@ -64,7 +67,7 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 
 // shoot makes the request of a shot.
 func (l *line) shoot(s *probe.Shot, now time.Time) (*request, error) {
-	if l.sent.Add(1) > maxRequests {
+	if l.sent.requests.Add(1) > maxRequests {
 		return nil, webhook.NewError(webhook.Invalid, fmt.Sprintf("a test run sends at most %d requests; test fewer event types or scenarios at once", maxRequests))
 	}
 	m := &Message{ID: s.ID, EventName: l.payload.EventName, Timestamp: l.happened.Add(-s.Happened), Data: l.payload.Data}
@@ -88,7 +91,13 @@ func (l *line) shoot(s *probe.Shot, now time.Time) (*request, error) {
 	}
 	r.replace("webhook-timestamp", stamp)
 	r.replace("webhook-signature", l.signatures(s, stamp, now, r.content))
-	return r, l.bend(r, s)
+	if err := l.bend(r, s); err != nil {
+		return nil, err
+	}
+	if l.sent.bytes.Add(int64(len(r.Body))) > maxSent {
+		return nil, webhook.NewError(webhook.Invalid, fmt.Sprintf("a test run sends at most %d MiB; test fewer event types or scenarios at once, or send less data", maxSent>>20))
+	}
+	return r, nil
 }
 
 // bend changes a request that is signed.

@@ -89,3 +89,26 @@ func TestRequestsOfARunAreLimited(t *testing.T) {
 		t.Errorf("got %q", last.Message)
 	}
 }
+
+// Nor more than so many bytes, all of which are held until its end.
+func TestBytesOfARunAreLimited(t *testing.T) {
+	t.Parallel()
+	var got atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		got.Add(n)
+	}))
+	t.Cleanup(server.Close)
+	large := json.RawMessage(`"` + strings.Repeat("x", 250<<10) + `"`)
+	many := make([]Payload, maxSent/len(large)+10)
+	for i := range many {
+		many[i] = Payload{EventName: "a", Data: large}
+	}
+	run, results := test(t, devEngine(), postWebhook(server.URL), many)
+	if got.Load() > maxSent || got.Load() < maxSent-int64(len(large))*2 || run.TestsFailed == 0 {
+		t.Errorf("%d bytes arrived, want %d at most; got %+v", got.Load(), maxSent, run)
+	}
+	if last := results[len(results)-1]; last.Verdict == webhook.VerdictFail && !strings.HasPrefix(last.Message, "Stopped before an answer came: a test run sends at most 64 MiB;") {
+		t.Errorf("got %q", last.Message)
+	}
+}

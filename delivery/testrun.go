@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -57,6 +56,9 @@ const (
 	// can be made an attack: a run of all scenarios needs 120, and what schemas add
 	// is limited as well.
 	maxRequests = 1000
+	// maxSent is how many bytes of bodies these have, as all are held until the
+	// run's end and kept: a run of all scenarios with the largest data has 31 MiB.
+	maxSent = 64 << 20
 	// keepPeriod gathers what happened in a run, so that a run of fast
 	// receivers is written at its beginning and its end alone, and one of slow
 	// receivers ten times a second at most.
@@ -145,7 +147,7 @@ type testRun struct {
 	tests     []webhook.Test
 	succeeded error // what Plan.Succeeded said
 
-	sent    atomic.Int64 // requests to the receiver
+	sent    sent // to the receiver
 	cancel  context.CancelCauseFunc
 	leave   func()
 	changed []int     // tests that were sent or done since they were kept

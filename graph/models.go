@@ -808,7 +808,7 @@ type TestWebhookInput struct {
 	Deliveries graphql.Omittable[*TestDeliveriesInput] `json:"deliveries,omitempty"`
 	// Which scenarios to run. Those that may fare differently from event type to event type (`valid` and `schema.*`) are run for
 	// each, the others for the first. Each suite begins with `valid`: the others are judged against it. A run has at most 200
-	// tests, sends at most 1,000 requests, 8 of them at the same time (50 in `http.burst`), and ends after 60 s.
+	// tests, sends at most 1,000 requests with 64 MiB in all, 8 of them at the same time (50 in `http.burst`), and ends after 60 s.
 	Suite graphql.Omittable[*webhook.TestSuite] `json:"suite,omitempty"`
 	// Names of scenarios to run instead of a suite, such as `["timestamp.stale"]`; `valid` goes before them in any case.
 	Scenarios graphql.Omittable[[]string] `json:"scenarios,omitempty"`
