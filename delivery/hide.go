@@ -9,15 +9,15 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// hide takes the webhook's secrets, and the values of its own headers, out of all
-// that an answer shows, and notes whether there was a secret.
-func (l *line) hide(a *probe.Answer) {
-	for _, secret := range []webhook.Secret{l.webhook.Secret, l.webhook.PreviousSecret} {
+// hide takes a webhook's secrets, and the values of its own headers, out of all
+// that its answer shows, and notes whether there was a secret.
+func hide(w *webhook.Webhook, a *probe.Answer) {
+	for _, secret := range []webhook.Secret{w.Secret, w.PreviousSecret} {
 		if secret != "" {
 			a.Secret = hidden(a, spellings(secret)) || a.Secret
 		}
 	}
-	for _, h := range l.webhook.Headers {
+	for _, h := range w.Headers {
 		if len(h.Value) >= leastValue {
 			hidden(a, regexp.MustCompile(escaped(h.Value)))
 		}

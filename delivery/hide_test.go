@@ -87,3 +87,19 @@ func answerOf(t *testing.T, secret webhook.Secret, token string, answer func(htt
 	l := line{engine: devEngine(), webhook: w, payload: payloads("job.status")[0], sent: new(sent)}
 	return l.Send(t.Context(), "test_1", probe.Shot{})[0]
 }
+
+// What a witness answers is told where it is no count, without its token.
+func TestTokenOfAWitnessIsHidden(t *testing.T) {
+	t.Parallel()
+	const token = "t0ken-of-the-witness"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/login?was="+url.QueryEscape(r.Header.Get("Authorization")), http.StatusFound)
+	}))
+	t.Cleanup(server.Close)
+	witness := &webhook.Webhook{URL: server.URL, Method: webhook.MethodGet, PayloadFormat: webhook.FormatData, Signing: webhook.SigningNone,
+		Headers: []webhook.Header{{Name: "Authorization", Value: token}}}
+	l := line{engine: devEngine(), witness: witness}
+	if _, err := l.Count(t.Context(), "test_1"); err == nil || !strings.Contains(err.Error(), "302 Found") || strings.Contains(err.Error(), token) {
+		t.Errorf("got %v", err)
+	}
+}

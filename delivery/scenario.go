@@ -58,7 +58,7 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 	}
 	x, message := l.engine.try(ctx, l.webhook, links, func(at time.Time) (*request, error) { return l.shoot(s, at) })
 	a := probe.Answer{Exchange: x, Sentence: message}
-	l.hide(&a)
+	hide(l.webhook, &a)
 	if x.Response != nil {
 		a.RetryAfter = retryAfter(x.Response, time.Now())
 	}
@@ -157,7 +157,9 @@ func (l *line) Count(ctx context.Context, messageID string) (int, error) {
 	m := &Message{ID: messageID, Timestamp: webhook.Now(), Data: data}
 	x, message := l.engine.attempt(ctx, l.witness, m)
 	if x.Outcome != webhook.OutcomeDelivered {
-		return 0, errors.New(strings.TrimSuffix(message, "."))
+		a := probe.Answer{Exchange: x, Sentence: message}
+		hide(l.witness, &a)
+		return 0, errors.New(strings.TrimSuffix(a.Sentence, "."))
 	}
 	var counted struct{ Count *int }
 	var bare int
