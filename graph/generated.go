@@ -4034,7 +4034,7 @@ type UserError {
   code: UserErrorCode!
   """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `["input"]` + "`" + ` when no one field is to blame."""
   field: [String!]
-  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + ` and ` + "`" + `LIMIT_REACHED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
+  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + ` and ` + "`" + `RATE_LIMITED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
   retryAfterMs: Int
 }
 
@@ -4070,6 +4070,8 @@ enum UserErrorCode {
   CONFLICT
   """A limit of the workspace is reached."""
   LIMIT_REACHED
+  """Too many of these in a short time; ` + "`" + `retryAfterMs` + "`" + ` says when to try again."""
+  RATE_LIMITED
   """The service takes no more just now, or cannot say whether it took this; ` + "`" + `message` + "`" + ` says which, and ` + "`" + `retryAfterMs` + "`" + ` when to try again."""
   OVERLOADED
 }

@@ -946,7 +946,7 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
-	// When it is worth to try again, for `OVERLOADED` and `LIMIT_REACHED`; `null` where nobody knows.
+	// When it is worth to try again, for `OVERLOADED` and `RATE_LIMITED`; `null` where nobody knows.
 	RetryAfterMs *int `json:"retryAfterMs,omitempty"`
 }
 
