@@ -4,9 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -119,6 +118,54 @@ func TestCancelTestRun(t *testing.T) {
 	}
 }
 
+// A workspace begins only so many runs within a minute, those of the same moment
+// counted; what ran before under its idempotency key is told all the same, and
+// another workspace begins its own.
+func TestRunsAreLimited(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	d.LimitTestRuns = true
+	other, err := d.EnsureWorkspace(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(workspaceID, key string) (earlier string, err error) {
+		run, tests := newRun(&webhook.Webhook{WorkspaceID: workspaceID, URL: "https://example.com"})
+		run.WebhookID, run.Status, run.FinishedAt = nil, webhook.TestRunRunning, nil
+		return d.BeginTestRun(context.Background(), workspaceID, run, tests, webhook.Idempotency{Key: key})
+	}
+	if _, err := begin(workspaceID, "once"); err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan error) // from each of those below
+	for range 2 * db.MaxTestRuns {
+		go func() {
+			_, err := begin(workspaceID, "")
+			began <- err
+		}()
+	}
+	refused := 0
+	for range 2 * db.MaxTestRuns {
+		var mistake *webhook.Error
+		switch err := <-began; {
+		case err == nil:
+		case errors.As(err, &mistake) && mistake.Code == webhook.RateLimited && mistake.RetryAfter > 50*time.Second && mistake.RetryAfter <= time.Minute:
+			refused++
+		default:
+			t.Errorf("got %v", err)
+		}
+	}
+	if refused != db.MaxTestRuns+1 {
+		t.Errorf("%d of %d runs were refused, want %d", refused, 2*db.MaxTestRuns, db.MaxTestRuns+1)
+	}
+	if earlier, err := begin(workspaceID, "once"); err != nil || earlier == "" {
+		t.Errorf("again under its key: %q, %v, want the first run", earlier, err)
+	}
+	if _, err := begin(other, ""); err != nil {
+		t.Errorf("in another workspace: %v", err)
+	}
+}
+
 // expire lets the lease of every run of a database end. Nothing in the program
 // sets the database's clock, so a test moves the lease instead.
 func expire(t *testing.T, url string) {
@@ -184,35 +231,5 @@ func TestEndLeftTestRuns(t *testing.T) {
 	}
 	if got, err := d.TestRun(t.Context(), workspaceID, alive.ID); err != nil || got.Status != webhook.TestRunRunning {
 		t.Errorf("a run that is alive is %+v, %v", got, err)
-	}
-}
-
-// However many runs begin at the same moment, no more do than may within a
-// minute.
-func TestTestRunsAreLimited(t *testing.T) {
-	t.Parallel()
-	d, workspaceID := open(t)
-	d.LimitTestRuns = true
-	w := insert(t, d, workspaceID, newWebhook("mine"))
-	var begun, refused atomic.Int64
-	var beginning sync.WaitGroup
-	for range 3 * db.MaxTestRuns {
-		beginning.Go(func() {
-			run, tests := newRun(w)
-			run.StartedAt = webhook.Now()
-			run.Status, run.FinishedAt = webhook.TestRunRunning, nil
-			switch _, err := d.BeginTestRun(t.Context(), workspaceID, run, tests, webhook.Idempotency{}); {
-			case err == nil:
-				begun.Add(1)
-			case errors.Is(err, webhook.LimitReached):
-				refused.Add(1)
-			default:
-				t.Error(err)
-			}
-		})
-	}
-	beginning.Wait()
-	if begun.Load() != db.MaxTestRuns || refused.Load() != 2*db.MaxTestRuns {
-		t.Errorf("%d began and %d were refused, want %d and %d", begun.Load(), refused.Load(), db.MaxTestRuns, 2*db.MaxTestRuns)
 	}
 }

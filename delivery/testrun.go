@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -85,12 +86,17 @@ func (p *Plan) parts() (list []part) {
 	}
 	for i := range p.Payloads {
 		for _, s := range scenarios {
-			if i == 0 || s.PerEvent {
+			if i == 0 || s.PerEvent && p.Payloads[i].suits(s) {
 				list = append(list, part{&p.Payloads[i], s})
 			}
 		}
 	}
 	return list
+}
+
+// suits says whether a payload has what a scenario sends.
+func (p *Payload) suits(s *probe.Scenario) bool {
+	return !strings.HasPrefix(s.Name, webhook.SchemaScenario) || len(p.Variants[s.Name]) > 0
 }
 
 // Tests is how many tests a plan has.
