@@ -1,8 +1,9 @@
 package delivery
 
 import (
+	"bytes"
 	"encoding/hex"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -13,13 +14,19 @@ import (
 // that its answer shows, and notes whether there was a secret.
 func hide(w *webhook.Webhook, a *probe.Answer) {
 	for _, secret := range []webhook.Secret{w.Secret, w.PreviousSecret} {
-		if secret != "" {
-			a.Secret = hidden(a, spellings(secret)) || a.Secret
+		bare := strings.TrimPrefix(strings.TrimPrefix(string(secret), webhook.SecretPrefix), "whsk_")
+		if bare == "" {
+			continue
 		}
+		texts := spellings(strings.TrimRight(bare, "="))
+		if key, err := secret.Key(); err == nil {
+			texts = append(texts, hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)))
+		}
+		a.Secret = mask(a, texts) || a.Secret
 	}
 	for _, h := range w.Headers {
 		if len(h.Value) >= leastValue {
-			hidden(a, regexp.MustCompile(escaped(h.Value)))
+			mask(a, spellings(h.Value))
 		}
 	}
 }
@@ -28,61 +35,52 @@ func hide(w *webhook.Webhook, a *probe.Answer) {
 // shorter stands in answers by chance.
 const leastValue = 8
 
-// spellings finds a secret as an answer may show it.
-func spellings(secret webhook.Secret) *regexp.Regexp {
-	bare := strings.TrimPrefix(strings.TrimPrefix(string(secret), webhook.SecretPrefix), "whsk_")
-	pattern := escaped(bare)
-	if key, err := secret.Key(); err == nil {
-		pattern += "|(?i:" + hex.EncodeToString(key) + ")"
-	}
-	return regexp.MustCompile(pattern)
+// escapes are how JSON, HTML and URLs write the characters of secrets.
+var escapes = []*strings.Replacer{
+	strings.NewReplacer("/", `\/`),
+	strings.NewReplacer("+", `\u002B`, "/", `\/`, "=", `\u003D`),
+	strings.NewReplacer("+", `\u002B`, "=", `\u003D`),
+	strings.NewReplacer("+", `\u002B`),
+	strings.NewReplacer("+", `\u002b`, "=", `\u003d`),
+	strings.NewReplacer("+", `\u002b`),
+	strings.NewReplacer("+", "&#43;"),
+	strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D", " ", "+"),
+	strings.NewReplacer("+", "%2B", "/", "%2F", "=", "%3D", " ", "%20"),
+	strings.NewReplacer("+", "%2b", "/", "%2f", "=", "%3d", " ", "+"),
+	strings.NewReplacer("+", "%2b", "/", "%2f", "=", "%3d", " ", "%20"),
+	strings.NewReplacer("=", "%3D", " ", "%20"),
+	strings.NewReplacer("+", "-", "/", "_"),
 }
 
-// escapes are the characters of secrets that are written in other ways in JSON,
-// HTML and URLs.
-var escapes = map[rune]string{
-	' ': `(?: |\+|%20)`,
-	'+': `(?:\+|-|%2[bB]|\\u002[bB]|&#43;|&#[xX]2[bB];)`,
-	'/': `(?:/|_|\\/|%2[fF]|\\u002[fF]|&#47;|&#[xX]2[fF];)`,
-	'=': `(?:=|%3[dD]|\\u003[dD]|&#61;|&#[xX]3[dD];)`,
-}
-
-// escaped is the pattern of a text, as it is or escaped. The end of base64 may be
-// missing.
-func escaped(text string) string {
-	var pattern strings.Builder
-	bare := strings.TrimRight(text, "=")
-	for _, r := range bare {
-		if p, ok := escapes[r]; ok {
-			pattern.WriteString(p)
-		} else {
-			pattern.WriteString(regexp.QuoteMeta(string(r)))
+// spellings are a text as answers may show it.
+func spellings(text string) []string {
+	list := []string{text}
+	for _, escape := range escapes {
+		if escaped := escape.Replace(text); !slices.Contains(list, escaped) {
+			list = append(list, escaped)
 		}
 	}
-	pattern.WriteString(strings.Repeat(escapes['=']+"?", len(text)-len(bare)))
-	return pattern.String()
+	return list
 }
 
-// hidden masks what fits a pattern in all texts of an answer, and says whether
-// there was any.
-func hidden(a *probe.Answer, pattern *regexp.Regexp) (found bool) {
-	mask := func(text *string) {
-		if pattern.MatchString(*text) {
-			*text, found = pattern.ReplaceAllString(*text, webhook.Mask), true
+// mask takes texts out of an answer, and says whether there were any.
+func mask(a *probe.Answer, texts []string) (found bool) {
+	places := []*string{&a.Sentence, &a.Detail}
+	if a.Response != nil {
+		places = append(places, &a.Response.StatusText)
+		for i := range a.Response.Headers {
+			places = append(places, &a.Response.Headers[i].Name, &a.Response.Headers[i].Value)
 		}
 	}
-	mask(&a.Sentence)
-	mask(&a.Detail)
-	if a.Response == nil {
-		return found
-	}
-	mask(&a.Response.StatusText)
-	for i := range a.Response.Headers {
-		mask(&a.Response.Headers[i].Name)
-		mask(&a.Response.Headers[i].Value)
-	}
-	if pattern.Match(a.Response.Body) {
-		a.Response.Body, found = pattern.ReplaceAll(a.Response.Body, []byte(webhook.Mask)), true
+	for _, text := range texts {
+		for _, place := range places {
+			if strings.Contains(*place, text) {
+				*place, found = strings.ReplaceAll(*place, text, webhook.Mask), true
+			}
+		}
+		if a.Response != nil && bytes.Contains(a.Response.Body, []byte(text)) {
+			a.Response.Body, found = bytes.ReplaceAll(a.Response.Body, []byte(text), []byte(webhook.Mask)), true
+		}
 	}
 	return found
 }
