@@ -421,6 +421,39 @@ func TestSteeringOfAnotherWorkspace(t *testing.T) {
 	}
 }
 
+// A workspace that is closed waits for who changes its webhooks, and does not
+// have them wait for it.
+func TestDeleteWorkspaceWhileAWebhookChanges(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t)
+	tx, err := h.own.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	if _, err := tx.ExecContext(t.Context(), `SELECT FROM webhooks WHERE id = $1 FOR UPDATE`, h.webhooks[1]); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- h.DeleteWorkspace(t.Context(), h.workspace) }()
+	for h.number(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		select {
+		case err := <-closed:
+			t.Fatalf("it did not wait: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if _, err := tx.ExecContext(t.Context(), `UPDATE webhooks SET name = 'changed' WHERE id = $1`, h.webhooks[1]); err != nil {
+		t.Errorf("the webhook is not changed: %v", err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Errorf("the webhook is not changed: %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("the workspace is not closed: %v", err)
+	}
+}
+
 // A workspace leaves no row behind in any table that names one, and takes none
 // of another along.
 func TestDeleteWorkspaceLeavesNothing(t *testing.T) {

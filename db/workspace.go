@@ -111,6 +111,14 @@ func (d *DB) UpdateWorkspace(ctx context.Context, w *webhook.Workspace) error {
 	return workspaceError(err)
 }
 
+// Who changes or tests a webhook locks it before its workspace.
+var lockWebhooksOfWorkspace = newStatement("webhooks.lock_of_workspace", `
+SELECT
+FROM webhooks
+WHERE workspace_id = $1
+ORDER BY id
+FOR UPDATE`)
+
 var deleteWorkspace = newStatement("workspaces.delete", `
 DELETE FROM workspaces
 WHERE id = $1`)
@@ -119,11 +127,16 @@ WHERE id = $1`)
 // runs, so that nothing is sent or can be read any more; what was published and
 // delivered, however much, Upkeep removes. A trigger notes that it is to.
 func (d *DB) DeleteWorkspace(ctx context.Context, id string) error {
-	n, err := d.exec(ctx, d.pool, deleteWorkspace, id)
-	if err == nil && n == 0 {
-		return webhook.NotFound
-	}
-	return err
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := d.exec(ctx, tx, lockWebhooksOfWorkspace, id); err != nil {
+			return err
+		}
+		n, err := d.exec(ctx, tx, deleteWorkspace, id)
+		if err == nil && n == 0 {
+			return webhook.NotFound
+		}
+		return err
+	})
 }
 
 var listNewestWorkspaces = newStatement("workspaces.list_newest", `
