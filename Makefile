@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets
+.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets test-zoo
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -43,7 +43,7 @@ crash: ## kill processes N times (default 1000) under load, and judge what becam
 
 generate: ## make graph/ from schema.graphqls, and the generated docs
 	$(GO) generate ./graph
-	$(GO) test ./internal/config ./resolvers -run Docs -update
+	$(GO) test ./internal/config ./internal/zoo ./resolvers -run Docs -update
 	$(GO) test ./db -run TestSchema -update
 
 tidy: ## bring go.mod and go.sum in line with the imports
@@ -83,3 +83,8 @@ test-snippets: ## run the receivers that Webhook.verificationSnippets shows (nee
 	cd internal/snippet/node && npm ci
 	$(GO) vet -tags node ./resolvers
 	$(GO) test -tags node -run Snippets ./resolvers
+
+test-zoo: ## put a receiver in Node through every test scenario (needs Node)
+	cd internal/snippet/node && npm ci
+	$(GO) vet -tags node ./internal/zoo
+	$(GO) test -tags node -run Node ./internal/zoo

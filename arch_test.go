@@ -46,6 +46,7 @@ var imports = map[string][]string{
 	"internal/seal":        {},
 	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
+	"internal/zoo":         {"internal/webhook", "github.com/standard-webhooks/standard-webhooks"},
 	"resolvers": {"db", "delivery", "delivery/probe", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
 		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},

@@ -60,40 +60,50 @@ FROM run, unnest($8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS test (i
 // they are limited.
 const MaxTestRuns = 10
 
+// The lock lets runs that begin at the same moment be counted for each other.
+var holdWorkspace = newStatement("workspaces.hold", `
+SELECT id
+FROM workspaces
+WHERE id = $1
+FOR NO KEY UPDATE`)
+
 var countNewTestRuns = newStatement("test_runs.count_new", `
 SELECT
 	count(*) AS count,
-	coalesce(min(started_at), now()) AS oldest,
-	now() AS now
+	min(started_at) AS oldest
 FROM test_runs
 WHERE workspace_id = $1
 	AND id >= $2
-	AND started_at > now() - interval '1 minute'`)
+	AND started_at > $3`)
 
 // limitTestRuns says whether a workspace may begin another test run: else it is
-// a webhook.LimitReached error that says when. Runs that begin at the same moment
-// are not counted for each other.
+// a webhook.RateLimited error that says when.
 func (d *DB) limitTestRuns(ctx context.Context, tx *sqlx.Tx, workspaceID string) error {
-	var row struct {
-		Count       int
-		Oldest, Now time.Time
+	var held string
+	if err := d.get(ctx, tx, holdWorkspace, &held, workspaceID); err != nil {
+		return err
 	}
-	since := webhook.FirstID(webhook.TestRunPrefix, time.Now().Add(-2*time.Minute)) // of this clock, which may be another
-	if err := d.get(ctx, tx, countNewTestRuns, &row, workspaceID, since); err != nil {
+	var row struct {
+		Count  int
+		Oldest *time.Time
+	}
+	now := webhook.Now() // of this clock, as the times of runs are
+	since := now.Add(-time.Minute)
+	if err := d.get(ctx, tx, countNewTestRuns, &row, workspaceID, webhook.FirstID(webhook.TestRunPrefix, since), since); err != nil {
 		return err
 	}
 	if row.Count < MaxTestRuns {
 		return nil
 	}
-	mistake := webhook.NewError(webhook.LimitReached, fmt.Sprintf(
+	mistake := webhook.NewError(webhook.RateLimited, fmt.Sprintf(
 		"A workspace begins at most %d test runs within a minute, so that tests are not taken for attacks. Try again later, or test several event types and scenarios in one run.", MaxTestRuns))
-	mistake.RetryAfter = max(time.Second, row.Oldest.Add(time.Minute).Sub(row.Now))
+	mistake.RetryAfter = max(time.Second, row.Oldest.Add(time.Minute).Sub(now))
 	return mistake
 }
 
 // BeginTestRun keeps a run that begins, with its tests, which all wait. Where
 // the caller began one with the same idempotency key before, nothing is done
-// and its id is returned. Too many within a minute are a webhook.LimitReached
+// and its id is returned. Too many within a minute are a webhook.RateLimited
 // error, where they are limited.
 func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test, i webhook.Idempotency) (earlier string, err error) {
 	ids, events, scenarios := make([]string, len(tests)), make([]string, len(tests)), make([]string, len(tests))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -114,6 +115,54 @@ func TestCancelTestRun(t *testing.T) {
 	ended := insertRun(t, d, insert(t, d, workspaceID, newWebhook("other")))
 	if _, err := d.CancelTestRun(t.Context(), workspaceID, ended.ID); !errors.Is(err, webhook.WrongState) {
 		t.Errorf("of a run that has ended: %v, want WRONG_STATE", err)
+	}
+}
+
+// A workspace begins only so many runs within a minute, those of the same moment
+// counted; what ran before under its idempotency key is told all the same, and
+// another workspace begins its own.
+func TestRunsAreLimited(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	d.LimitTestRuns = true
+	other, err := d.EnsureWorkspace(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(workspaceID, key string) (earlier string, err error) {
+		run, tests := newRun(&webhook.Webhook{WorkspaceID: workspaceID, URL: "https://example.com"})
+		run.WebhookID, run.Status, run.FinishedAt = nil, webhook.TestRunRunning, nil
+		return d.BeginTestRun(context.Background(), workspaceID, run, tests, webhook.Idempotency{Key: key})
+	}
+	if _, err := begin(workspaceID, "once"); err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan error) // from each of those below
+	for range 2 * db.MaxTestRuns {
+		go func() {
+			_, err := begin(workspaceID, "")
+			began <- err
+		}()
+	}
+	refused := 0
+	for range 2 * db.MaxTestRuns {
+		var mistake *webhook.Error
+		switch err := <-began; {
+		case err == nil:
+		case errors.As(err, &mistake) && mistake.Code == webhook.RateLimited && mistake.RetryAfter > 50*time.Second && mistake.RetryAfter <= time.Minute:
+			refused++
+		default:
+			t.Errorf("got %v", err)
+		}
+	}
+	if refused != db.MaxTestRuns+1 {
+		t.Errorf("%d of %d runs were refused, want %d", refused, 2*db.MaxTestRuns, db.MaxTestRuns+1)
+	}
+	if earlier, err := begin(workspaceID, "once"); err != nil || earlier == "" {
+		t.Errorf("again under its key: %q, %v, want the first run", earlier, err)
+	}
+	if _, err := begin(other, ""); err != nil {
+		t.Errorf("in another workspace: %v", err)
 	}
 }
 

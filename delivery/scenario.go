@@ -20,12 +20,13 @@ import (
 
 // line leads one test to a webhook's receiver; see probe.Line.
 type line struct {
-	engine  *Engine
-	webhook *webhook.Webhook
-	payload Payload
-	witness *webhook.Webhook // nil: there is none
-	sent    *atomic.Int64    // requests of the whole run
-	links   kept             // those of the shots that use one again
+	engine   *Engine
+	webhook  *webhook.Webhook
+	payload  Payload
+	happened time.Time        // when the events of the test did, so that one sent twice is the same
+	witness  *webhook.Webhook // nil: there is none
+	sent     *atomic.Int64    // requests of the whole run
+	links    kept             // those of the shots that use one again
 }
 
 // Send sends shots, all at the same time.
@@ -53,7 +54,11 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 		links = &l.links
 	}
 	x, message := l.engine.try(ctx, l.webhook, links, func(at time.Time) (*request, error) { return l.shoot(s, at) })
-	return probe.Answer{Exchange: x, Sentence: message, Secret: l.hideSecrets(x.Response)}
+	a := probe.Answer{Exchange: x, Sentence: message, Secret: l.hideSecrets(x.Response)}
+	if x.Response != nil {
+		a.RetryAfter = retryAfter(x.Response, time.Now())
+	}
+	return a
 }
 
 // shoot makes the request of a shot.
@@ -61,19 +66,18 @@ func (l *line) shoot(s *probe.Shot, now time.Time) (*request, error) {
 	if l.sent.Add(1) > maxRequests {
 		return nil, webhook.NewError(webhook.Invalid, fmt.Sprintf("a test run sends at most %d requests; test fewer event types or scenarios at once", maxRequests))
 	}
-	m := &Message{ID: s.ID, EventName: l.payload.EventName, Timestamp: now.Add(-s.Happened), Data: l.payload.Data}
+	m := &Message{ID: s.ID, EventName: l.payload.EventName, Timestamp: l.happened.Add(-s.Happened), Data: l.payload.Data}
 	if s.EventName != "" {
 		m.EventName = s.EventName
 	}
 	if s.Data != nil {
 		m.Data = s.Data
 	}
-	w := withKey(l.webhook, s.Key, now)
-	r, err := l.engine.prepare(w, m, now)
+	r, err := l.engine.prepare(l.webhook, m, now)
 	if err != nil {
 		return nil, err
 	}
-	r.Headers = r.Headers[:len(r.Headers)-len(w.Headers)]
+	r.Headers = r.Headers[:len(r.Headers)-len(l.webhook.Headers)]
 	if s.Body != nil {
 		r.Body, r.content = s.Body, s.Body
 	}
@@ -82,7 +86,7 @@ func (l *line) shoot(s *probe.Shot, now time.Time) (*request, error) {
 		stamp = *s.Stamp
 	}
 	r.replace("webhook-timestamp", stamp)
-	r.replace("webhook-signature", signaturesOver(w, s.ID, stamp, now, r.content))
+	r.replace("webhook-signature", l.signatures(s, stamp, now, r.content))
 	return r, l.bend(r, s)
 }
 
@@ -122,18 +126,18 @@ func otherSecret(w *webhook.Webhook) webhook.Secret {
 	return w.Signing.NewSecret()
 }
 
-// withKey is the webhook as if it signed with other keys.
-func withKey(w *webhook.Webhook, key probe.Key, now time.Time) *webhook.Webhook {
-	if key == probe.OwnKey {
-		return w
+// signatures are those by the keys of a shot, over its timestamp as it stands
+// there.
+func (l *line) signatures(s *probe.Shot, stamp string, now time.Time, content []byte) string {
+	own := signaturesOver(l.webhook, s.ID, stamp, now, content)
+	if s.Key == probe.OwnKey {
+		return own
 	}
-	other := *w
-	own, until := w.Secret, now.Add(time.Hour)
-	other.Secret, other.PreviousSecret, other.PreviousSecretExpiresAt = otherSecret(w), "", nil
-	if key == probe.BothKeys {
-		other.PreviousSecret, other.PreviousSecretExpiresAt = own, &until
+	other := sign(l.webhook.Signing, otherSecret(l.webhook), signedMessage(s.ID, stamp, content))
+	if s.Key == probe.BothKeys {
+		return other + " " + own
 	}
-	return &other
+	return other
 }
 
 // hideSecrets takes the webhook's secrets out of an answer, and says whether

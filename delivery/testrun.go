@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,12 +82,17 @@ func (p *Plan) parts() (list []part) {
 	}
 	for i := range p.Payloads {
 		for _, s := range scenarios {
-			if i == 0 || s.PerEvent {
+			if i == 0 || s.PerEvent && p.Payloads[i].suits(s) {
 				list = append(list, part{&p.Payloads[i], s})
 			}
 		}
 	}
 	return list
+}
+
+// suits says whether a payload has what a scenario sends.
+func (p *Payload) suits(s *probe.Scenario) bool {
+	return !strings.HasPrefix(s.Name, webhook.SchemaScenario) || len(p.Variants[s.Name]) > 0
 }
 
 // Tests is how many tests a plan has.
@@ -315,7 +321,7 @@ func controlOf(valid *webhook.Test) probe.Control {
 // test runs one test and fills in its result.
 func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test, control probe.Control) {
 	part := r.parts[i]
-	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, witness: r.plan.Witness, sent: &r.sent}
+	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness, sent: &r.sent}
 	defer l.links.close()
 	result := part.scenario.Run(ctx, &probe.Trial{
 		Webhook:   r.plan.Webhook,

@@ -585,6 +585,7 @@ type ComplexityRoot struct {
 		Headers                 func(childComplexity int) int
 		ID                      func(childComplexity int) int
 		LastDelivery            func(childComplexity int) int
+		LastTestRun             func(childComplexity int) int
 		Metadata                func(childComplexity int) int
 		Method                  func(childComplexity int) int
 		Name                    func(childComplexity int) int
@@ -783,6 +784,7 @@ type WebhookResolver interface {
 
 	Stats(ctx context.Context, obj *webhook.Webhook, window *StatsWindow) (*DeliveryStats, error)
 	LastDelivery(ctx context.Context, obj *webhook.Webhook) (*webhook.Delivery, error)
+	LastTestRun(ctx context.Context, obj *webhook.Webhook) (*webhook.TestRun, error)
 	Deliveries(ctx context.Context, obj *webhook.Webhook, first *int, after *string, last *int, before *string, filter *DeliveryFilter) (*DeliveryConnection, error)
 	TestRuns(ctx context.Context, obj *webhook.Webhook, first *int, after *string, last *int, before *string) (*TestRunConnection, error)
 }
@@ -3120,6 +3122,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Webhook.LastDelivery(childComplexity), true
+	case "Webhook.lastTestRun":
+		if e.ComplexityRoot.Webhook.LastTestRun == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Webhook.LastTestRun(childComplexity), true
 	case "Webhook.metadata":
 		if e.ComplexityRoot.Webhook.Metadata == nil {
 			break
@@ -4026,7 +4034,7 @@ type UserError {
   code: UserErrorCode!
   """The path to the wrong input field, such as ` + "`" + `["input", "events", "0"]` + "`" + `; ` + "`" + `["input"]` + "`" + ` when no one field is to blame."""
   field: [String!]
-  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + ` and ` + "`" + `LIMIT_REACHED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
+  """When it is worth to try again, for ` + "`" + `OVERLOADED` + "`" + ` and ` + "`" + `RATE_LIMITED` + "`" + `; ` + "`" + `null` + "`" + ` where nobody knows."""
   retryAfterMs: Int
 }
 
@@ -4062,6 +4070,8 @@ enum UserErrorCode {
   CONFLICT
   """A limit of the workspace is reached."""
   LIMIT_REACHED
+  """Too many of these in a short time; ` + "`" + `retryAfterMs` + "`" + ` says when to try again."""
+  RATE_LIMITED
   """The service takes no more just now, or cannot say whether it took this; ` + "`" + `message` + "`" + ` says which, and ` + "`" + `retryAfterMs` + "`" + ` when to try again."""
   OVERLOADED
 }
@@ -4582,6 +4592,8 @@ type Webhook implements Node {
   ): DeliveryStats @hasScope(scope: EVENTS_READ)
   """The newest delivery to it; ` + "`" + `null` + "`" + ` where there is none."""
   lastDelivery: Delivery @hasScope(scope: EVENTS_READ)
+  """The newest test run; ` + "`" + `null` + "`" + ` where there is none."""
+  lastTestRun: TestRun @hasScope(scope: WEBHOOKS_READ)
   """Deliveries to it, newest first."""
   deliveries(
     """Return at most this many, from the start. Default 25, at most 100."""
@@ -5003,8 +5015,8 @@ input TestWebhookInput {
   """More recorded deliveries to test with, such as all that failed in an outage, the newest first. As for ` + "`" + `payloads.deliveryId` + "`" + `; one that both name is tested once."""
   deliveries: TestDeliveriesInput
   """
-  Which scenarios to run. Those that may fare differently from event type to event type (` + "`" + `valid` + "`" + ` and ` + "`" + `schema.*` + "`" + `) are run for
-  each, the others for the first. Each suite begins with ` + "`" + `valid` + "`" + `: the others are judged against it. A run has at most 200
+  Which scenarios to run. Those that may fare differently from event type to event type (` + "`" + `valid` + "`" + `, and ` + "`" + `schema.*` + "`" + ` where the
+  type has a JSON Schema) are run for each, the others for the first. Each suite begins with ` + "`" + `valid` + "`" + `: the others are judged against it. A run has at most 200
   tests, sends at most 1,000 requests, 8 of them at the same time (50 in ` + "`" + `http.burst` + "`" + `), and ends after 60 s.
   """
   suite: TestSuite = DELIVERY
@@ -6848,6 +6860,8 @@ func (ec *executionContext) childFields_Webhook(ctx context.Context, field graph
 		return ec.fieldContext_Webhook_stats(ctx, field)
 	case "lastDelivery":
 		return ec.fieldContext_Webhook_lastDelivery(ctx, field)
+	case "lastTestRun":
+		return ec.fieldContext_Webhook_lastTestRun(ctx, field)
 	case "deliveries":
 		return ec.fieldContext_Webhook_deliveries(ctx, field)
 	case "testRuns":
@@ -19308,6 +19322,56 @@ func (ec *executionContext) fieldContext_Webhook_lastDelivery(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Webhook_lastTestRun(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Webhook_lastTestRun(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Webhook().LastTestRun(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "WEBHOOKS_READ")
+				if err != nil {
+					var zeroVal *webhook.TestRun
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.TestRun
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.TestRun) graphql.Marshaler {
+			return ec.marshalOTestRun2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐTestRun(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Webhook_lastTestRun(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Webhook",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestRun(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Webhook_deliveries(ctx context.Context, field graphql.CollectedField, obj *webhook.Webhook) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -29063,6 +29127,44 @@ func (ec *executionContext) _Webhook(ctx context.Context, sel ast.SelectionSet, 
 					}
 				}()
 				res = ec._Webhook_lastDelivery(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "lastTestRun":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Webhook_lastTestRun(ctx, field, obj)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

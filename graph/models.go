@@ -806,8 +806,8 @@ type TestWebhookInput struct {
 	Payloads graphql.Omittable[[]*TestPayloadInput] `json:"payloads,omitempty"`
 	// More recorded deliveries to test with, such as all that failed in an outage, the newest first. As for `payloads.deliveryId`; one that both name is tested once.
 	Deliveries graphql.Omittable[*TestDeliveriesInput] `json:"deliveries,omitempty"`
-	// Which scenarios to run. Those that may fare differently from event type to event type (`valid` and `schema.*`) are run for
-	// each, the others for the first. Each suite begins with `valid`: the others are judged against it. A run has at most 200
+	// Which scenarios to run. Those that may fare differently from event type to event type (`valid`, and `schema.*` where the
+	// type has a JSON Schema) are run for each, the others for the first. Each suite begins with `valid`: the others are judged against it. A run has at most 200
 	// tests, sends at most 1,000 requests, 8 of them at the same time (50 in `http.burst`), and ends after 60 s.
 	Suite graphql.Omittable[*webhook.TestSuite] `json:"suite,omitempty"`
 	// Names of scenarios to run instead of a suite, such as `["timestamp.stale"]`; `valid` goes before them in any case.
@@ -946,7 +946,7 @@ type UserError struct {
 	Code webhook.Code `json:"code"`
 	// The path to the wrong input field, such as `["input", "events", "0"]`; `["input"]` when no one field is to blame.
 	Field []string `json:"field,omitempty"`
-	// When it is worth to try again, for `OVERLOADED` and `LIMIT_REACHED`; `null` where nobody knows.
+	// When it is worth to try again, for `OVERLOADED` and `RATE_LIMITED`; `null` where nobody knows.
 	RetryAfterMs *int `json:"retryAfterMs,omitempty"`
 }
 

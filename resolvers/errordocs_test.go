@@ -42,6 +42,7 @@ var advice = map[webhook.Code]string{
 	webhook.Conflict:            "Read the object again, decide whether the change still fits, and send it with the new `version`.",
 	webhook.IdempotencyConflict: "Give every new request a key of its own, and repeat one only as it was.",
 	webhook.LimitReached:        "`message` names the limit: end or delete some of what it counts, or try again when some are done.",
+	webhook.RateLimited:         "Send the same again after `retryAfterMs`.",
 	webhook.Overloaded:          "Send the same again in a moment.",
 }
 

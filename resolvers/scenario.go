@@ -44,11 +44,14 @@ func (r *Resolver) choose(ctx context.Context, p *delivery.Plan, input graph.Tes
 	if p.Witness, err = r.witness(ctx, p.Webhook, input.Witness.Value()); err != nil {
 		return err
 	}
+	if err := r.vary(ctx, p); err != nil {
+		return err
+	}
 	if n := p.Tests(); n > maxTests {
 		return webhook.NewError(webhook.TooLong,
 			fmt.Sprintf("One run has at most %d tests, this would have %d. Name fewer event types or scenarios.", maxTests, n), "eventNames")
 	}
-	return r.vary(ctx, p)
+	return nil
 }
 
 // scenarios are those that an input chooses, `valid` first.

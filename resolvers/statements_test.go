@@ -13,6 +13,7 @@ fragment Card on Webhook {
 	id
 	name
 	eventTypes { name }
+	lastTestRun { id }
 	testRuns(first: 1) {
 		totalCount
 		nodes {

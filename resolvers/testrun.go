@@ -81,6 +81,15 @@ func (r webhookResolver) TestRuns(ctx context.Context, w *webhook.Webhook, first
 	return connection, err
 }
 
+// LastTestRun is the newest test run of a webhook.
+func (r webhookResolver) LastTestRun(ctx context.Context, w *webhook.Webhook) (*webhook.TestRun, error) {
+	slice, err := loadersOf(ctx).testRuns(ctx, w.ID, webhook.Page{Limit: 1})
+	if err != nil || len(slice.Items) == 0 {
+		return nil, err
+	}
+	return slice.Items[0], nil
+}
+
 // Webhook is the webhook that was tested.
 func (r testRunResolver) Webhook(ctx context.Context, run *webhook.TestRun) (*webhook.Webhook, error) {
 	if run.WebhookID == nil {

@@ -200,3 +200,28 @@ func TestRunsWithoutWaitingAreLimited(t *testing.T) {
 		b.must(t, cancelRun, map[string]any{"id": id}, nil)
 	}
 }
+
+// A webhook leads to its newest test run.
+func TestLastTestRun(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.register(t)
+	var got struct {
+		Webhook struct {
+			LastTestRun *struct{ ID string }
+			TestRuns    struct{ Nodes []struct{ ID string } }
+		}
+	}
+	const document = `{ webhook(id: "w") { lastTestRun { id } testRuns { nodes { id } } } }`
+	b.must(t, document, nil, &got)
+	if got.Webhook.LastTestRun != nil {
+		t.Errorf("got %+v, want no run", got)
+	}
+	for range 2 {
+		b.must(t, `mutation { testWebhook(input: {target: {webhookId: "w"}}) { userErrors { message } } }`, nil, nil)
+	}
+	b.must(t, document, nil, &got)
+	if len(got.Webhook.TestRuns.Nodes) != 2 || got.Webhook.LastTestRun == nil || *got.Webhook.LastTestRun != got.Webhook.TestRuns.Nodes[0] {
+		t.Errorf("got %+v, want the newest of two runs", got)
+	}
+}

@@ -76,11 +76,25 @@ func explain(a *Answer, what, fault, mend string) string {
 	if what != "" {
 		what = " (" + what + ")"
 	}
+	if a.Response == nil {
+		return fmt.Sprintf("No answer%s, since: %s. So %s. %s", what, a.Detail, fault, mend)
+	}
 	return fmt.Sprintf("Answered %s%s: %s. %s", statusOf(a), what, fault, mend)
 }
 
-// received demands that the receiver took the event.
+// received demands that the receiver took the event, which is what the scenario
+// is about.
 func (t *Trial) received(a *Answer, what string) bool {
+	return t.take(a, what, t.scenario.Fault, t.scenario.Mend)
+}
+
+// took demands that the receiver took an event that is correct in every way,
+// which is not what the scenario is about.
+func (t *Trial) took(a *Answer, what string) bool {
+	return t.take(a, what, "the receiver took a correct event before, but not this one", "Look into its log for what was different.")
+}
+
+func (t *Trial) take(a *Answer, what, fault, mend string) bool {
 	ok := a.Outcome == webhook.OutcomeDelivered
 	if !ok && t.unjudged(a) {
 		return false
@@ -94,17 +108,17 @@ func (t *Trial) received(a *Answer, what string) bool {
 	case a.Response == nil:
 		c.message = a.Sentence
 	default:
-		c.message = t.blame(a, what)
+		c.message = explain(a, what, fault, mend)
 	}
 	t.checks = append(t.checks, c)
 	return ok
 }
 
-// Texts about answers that are wrong in any scenario.
+// Texts that any scenario may need.
 const (
+	notTaken      = "The receiver does not take a correct event either, so nothing can be said. Mend what `valid` says, then run this again."
 	failsOnForged = "the receiver fails on a request that it must refuse, as if it had a fault of its own"
 	refuseForged  = "Answer 400 or 401 to whatever does not verify, whatever it holds."
-	failsOnOdd    = "the receiver fails on it instead of taking or refusing it, and the event would be sent again and again"
 )
 
 // refused demands that the receiver took nothing: a client error, or to be sent
@@ -113,7 +127,7 @@ func (t *Trial) refused(a *Answer, what string) bool {
 	status := a.status()
 	ok := status >= 300 && status < 500
 	if status/100 != 2 && t.Control != Took {
-		t.skip("The receiver refuses a correct event as well, so nothing can be said. Mend what `valid` says, then run this again.")
+		t.skip(notTaken)
 		return false
 	}
 	if !ok && t.unjudged(a) {
@@ -165,7 +179,7 @@ func (t *Trial) unjudged(a *Answer) bool {
 	case a.status() == http.StatusTooManyRequests:
 		t.skip("The receiver limits the rate and answered 429 each time, so nothing can be said. Let it take more requests from here, or run this scenario alone.")
 	case t.Control != Took:
-		t.skip("The receiver does not take a correct event either, so nothing can be said. Mend what `valid` says, then run this again.")
+		t.skip(notTaken)
 	default:
 		return false
 	}

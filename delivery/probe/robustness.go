@@ -56,9 +56,9 @@ var robustness = slices.Concat(
 				t.handled(&a, "")
 			},
 		},
-		odd("body.empty-object", "A signed request whose whole body is `{}`.", "an empty object", []byte("{}")),
-		odd("body.not-json", "Signed requests whose body is text that is no JSON, or JSON that is cut off, or no UTF-8.", "",
-			[]byte("this is no JSON"), []byte(`{"event":"job.sta`), []byte("{\"event\":\"\xff\xfe\"}")),
+		odd("body.empty-object", "A signed request whose whole body is `{}`.", "an empty object", oddBody{"", "{}"}),
+		odd("body.not-json", "Signed requests whose body is text that is no JSON, or JSON that is cut off, or no UTF-8.", "a body that is no JSON",
+			oddBody{"text", "this is no JSON"}, oddBody{"cut off", `{"event":"job.sta`}, oddBody{"no UTF-8", "{\"event\":\"\xff\xfe\"}"}),
 	},
 	schemaCases(),
 	[]*Scenario{{
@@ -89,11 +89,11 @@ func objectData(t *Trial) string {
 	return "The event's data are no object, so no member can be added."
 }
 
+// oddBody is a body that is no event, with what it is.
+type oddBody struct{ what, body string }
+
 // odd is a scenario of signed bodies that are no event.
-func odd(name, description, what string, bodies ...[]byte) *Scenario {
-	if what == "" {
-		what = "a body that is no JSON"
-	}
+func odd(name, description, what string, bodies ...oddBody) *Scenario {
 	return &Scenario{
 		Name:        name,
 		Suite:       webhook.SuiteRobustness,
@@ -103,9 +103,9 @@ func odd(name, description, what string, bodies ...[]byte) *Scenario {
 		Mend:        "Check what you parse, and answer 400 where it is no event that you can use.",
 		needs:       []need{hasBody},
 		run: func(ctx context.Context, t *Trial) {
-			for _, body := range bodies {
-				a := t.send(ctx, Shot{ID: t.another(), Body: body})
-				t.handled(&a, "")
+			for _, b := range bodies {
+				a := t.send(ctx, Shot{ID: t.another(), Body: []byte(b.body)})
+				t.handled(&a, b.what)
 			}
 		},
 	}

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/hookql/hookql/internal/webhook"
@@ -32,17 +33,17 @@ var signatures = []*Scenario{
 	},
 	forged(Scenario{
 		Name:        "signature.tampered-timestamp",
-		Description: "A correct event whose `webhook-timestamp` was changed after it was signed.",
+		Description: "A correct event whose `webhook-timestamp` was changed by one second after it was signed.",
 		Expectation: "A 4xx status. Else an old event could be sent again with a fresh time.",
 		Fault:       "the receiver takes an event whose timestamp was changed after it was signed",
 		Mend:        "Verify the signature over `webhook-id`, `webhook-timestamp` and the raw body, joined by dots.",
-	}, Shot{Bend: changeHeader(timestampHeader, changeLast)}),
+	}, Shot{Bend: changeHeader(timestampHeader, secondLater)}),
 	forged(Scenario{
 		Name:        "signature.wrong-key",
 		Description: "An event signed correctly, but with another key: the one of the Standard Webhooks documentation, or a new one for Ed25519.",
 		Expectation: "A 4xx status. Else anybody could send you events.",
-		Fault:       "the receiver takes an event that was signed with a key it cannot know",
-		Mend:        "Compute the signature with this webhook's secret and compare it with the one that came, in constant time.",
+		Fault:       "the receiver takes an event that was signed with another key than this webhook's",
+		Mend:        "Verify with this webhook's secret and no other, and take out that of any example.",
 	}, Shot{Key: OtherKey}),
 	forged(Scenario{
 		Name:        "signature.missing",
@@ -54,7 +55,7 @@ var signatures = []*Scenario{
 	forged(Scenario{
 		Name:        "signature.empty",
 		Description: "An event whose `webhook-signature` is empty.",
-		Expectation: "A 4xx status.",
+		Expectation: "A 4xx status. A list without a signature proves nothing.",
 		Fault:       "the receiver takes an event whose signature is empty",
 		Mend:        "Take a request only if one of the signatures that it lists fits; an empty list has none.",
 	}, Shot{Bend: setHeader(signatureHeader, "")}),
@@ -162,6 +163,12 @@ func taken(s Scenario, shot Shot) *Scenario {
 func first(signatures string) string {
 	one, _, _ := strings.Cut(signatures, " ")
 	return one
+}
+
+// secondLater is a timestamp a second later.
+func secondLater(stamp string) string {
+	seconds, _ := strconv.ParseInt(stamp, 10, 64) // ours, which can be
+	return strconv.FormatInt(seconds+1, 10)
 }
 
 func titleCase(name string) string {

@@ -46,15 +46,22 @@ var timestamps = []*Scenario{
 		Name:        "timestamp.malformed",
 		Suite:       webhook.SuiteSignatures,
 		Description: "Events whose `webhook-timestamp` is no number, empty, too large for one, or below zero, each signed as it is.",
-		Expectation: "A 4xx status each, and no failure.",
+		Expectation: "A 4xx status each, and no failure. What cannot be read says nothing about when it was sent.",
 		Fault:       "the receiver takes a request whose timestamp is no time",
 		Mend:        "Read `webhook-timestamp` as a whole number of seconds and refuse what is none with 400 or 401.",
 		needs:       []need{signed},
 		run: func(ctx context.Context, t *Trial) {
-			for _, m := range []struct{ what, stamp string }{
-				{"a word", "yesterday"}, {"empty", ""}, {"too large", "99999999999999999999999999"}, {"below zero", "-1"},
+			for _, m := range []struct {
+				what, stamp string
+				isTime      bool
+			}{
+				{"a word", "yesterday", false}, {"empty", "", false},
+				{"too large", "99999999999999999999999999", true}, {"below zero", "-1", true},
 			} {
 				a := t.send(ctx, Shot{Stamp: &m.stamp})
+				if m.isTime && a.status()/100 == 2 {
+					continue // it is the past or the future, of which there are other scenarios
+				}
 				t.refused(&a, m.what)
 			}
 		},

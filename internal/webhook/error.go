@@ -27,6 +27,7 @@ const (
 	PayloadMismatch     Code = "PAYLOAD_MISMATCH"
 	Conflict            Code = "CONFLICT"
 	LimitReached        Code = "LIMIT_REACHED"
+	RateLimited         Code = "RATE_LIMITED"
 	Overloaded          Code = "OVERLOADED"
 )
 
@@ -40,8 +41,8 @@ type Error struct {
 	Field []string
 	// Message says what is wrong and how to mend it, fit to show to a person.
 	Message string
-	// RetryAfter is when the same may be tried again, for Overloaded; zero: nobody
-	// knows.
+	// RetryAfter is when the same may be tried again, for Overloaded and
+	// RateLimited; zero: nobody knows.
 	RetryAfter time.Duration
 }
 
