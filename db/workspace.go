@@ -111,11 +111,20 @@ func (d *DB) UpdateWorkspace(ctx context.Context, w *webhook.Workspace) error {
 	return workspaceError(err)
 }
 
-// Who changes or tests a webhook locks it before its workspace.
+// Who changes or tests a webhook locks it before its workspace, and so does who
+// keeps a test run with that.
 var lockWebhooksOfWorkspace = newStatement("webhooks.lock_of_workspace", `
 SELECT
 FROM webhooks
 WHERE workspace_id = $1
+ORDER BY id
+FOR UPDATE`)
+
+var lockRunsOfWorkspace = newStatement("test_runs.lock_of_workspace", `
+SELECT
+FROM test_runs
+WHERE workspace_id = $1
+	AND status = 'RUNNING'
 ORDER BY id
 FOR UPDATE`)
 
@@ -128,8 +137,10 @@ WHERE id = $1`)
 // delivered, however much, Upkeep removes. A trigger notes that it is to.
 func (d *DB) DeleteWorkspace(ctx context.Context, id string) error {
 	return d.inTx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := d.exec(ctx, tx, lockWebhooksOfWorkspace, id); err != nil {
-			return err
+		for _, s := range []statement{lockWebhooksOfWorkspace, lockRunsOfWorkspace} {
+			if _, err := d.exec(ctx, tx, s, id); err != nil {
+				return err
+			}
 		}
 		n, err := d.exec(ctx, tx, deleteWorkspace, id)
 		if err == nil && n == 0 {
