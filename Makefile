@@ -33,7 +33,7 @@ bench: ## print the figures of the docs; BENCH picks some by name
 	@sh db/embedded/install.sh
 	$(GO) test -run '^$$' -bench "$${BENCH:-.}" -benchtime $${BENCHTIME:-3s} . ./db ./db/embedded ./delivery ./internal/...
 
-fault: ## kill, freeze and cut off what there is, in about 20 minutes (docs/reliability.md)
+fault: ## kill, freeze and cut off what there is, in about 12 minutes (docs/reliability.md)
 	@sh db/embedded/install.sh
 	@$(GO) run ./internal/rig/crash -scenario all $${RECORD:+-record $$RECORD}
 
