@@ -60,7 +60,7 @@ func (u *upkeep) once(ctx context.Context, do func(context.Context) (db.Removed,
 	switch {
 	case ctx.Err() != nil: // told to stop meanwhile
 	case err != nil:
-		u.log.WarnContext(ctx, "what is old or deleted was not all removed; it is tried again within the hour", "error", err)
+		u.log.WarnContext(ctx, "what is old or deleted was not all removed; it is tried again", "error", err)
 	case r.InUse:
 		u.log.InfoContext(ctx, "a day that is over is being read, so it was not removed; it is tried again within the hour")
 	}

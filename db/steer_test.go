@@ -421,6 +421,67 @@ func TestSteeringOfAnotherWorkspace(t *testing.T) {
 	}
 }
 
+// Who closes a workspace, or begins a test run in it, waits for who has its
+// webhooks or runs in hand, and does not have them wait for it.
+func TestNobodyWaitsForEachOther(t *testing.T) {
+	t.Parallel()
+	const (
+		changing = `UPDATE webhooks SET name = 'changed' WHERE id = $1`
+		keeping  = `SELECT FROM workspaces WHERE id = (SELECT workspace_id FROM test_runs WHERE id = $1) FOR KEY SHARE` // as who inserts exchanges
+	)
+	closing := func(h *history, _ *webhook.TestRun) error { return h.DeleteWorkspace(t.Context(), h.workspace) }
+	for name, c := range map[string]struct {
+		lock, change string
+		ofRun        bool
+		meanwhile    func(*history, *webhook.TestRun) error
+	}{
+		"a webhook is changed, and the workspace closed": {`SELECT FROM webhooks WHERE id = $1 FOR UPDATE`, changing, false, closing},
+		"a run is kept, and the workspace closed":        {`UPDATE test_runs SET tests_succeeded = 1 WHERE id = $1`, keeping, true, closing},
+		"a webhook is changed, and a run begins": {`SELECT FROM webhooks WHERE id = $1 FOR UPDATE`, changing, false, func(h *history, run *webhook.TestRun) error {
+			next, tests := newRun(&webhook.Webhook{ID: *run.WebhookID, WorkspaceID: h.workspace})
+			_, err := h.BeginTestRun(t.Context(), h.workspace, next, tests, webhook.Idempotency{})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHistory(t)
+			h.LimitTestRuns = true
+			run, _ := begun(t, h.DB, h.workspace, "tested")
+			id := *run.WebhookID
+			if c.ofRun {
+				id = run.ID
+			}
+			tx, err := h.own.BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+			if _, err := tx.ExecContext(t.Context(), c.lock, id); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- c.meanwhile(h, run) }()
+			for h.number(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+				select {
+				case err := <-ended:
+					t.Fatalf("it did not wait: %v", err)
+				case <-time.After(time.Millisecond):
+				}
+			}
+			if _, err := tx.ExecContext(t.Context(), c.change, id); err != nil {
+				t.Errorf("what was in hand is not changed: %v", err)
+			}
+			if err := tx.Commit(); err != nil {
+				t.Errorf("what was in hand is not changed: %v", err)
+			}
+			if err := <-ended; err != nil {
+				t.Errorf("who waited fails: %v", err)
+			}
+		})
+	}
+}
+
 // A workspace leaves no row behind in any table that names one, and takes none
 // of another along.
 func TestDeleteWorkspaceLeavesNothing(t *testing.T) {

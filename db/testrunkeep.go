@@ -60,6 +60,14 @@ FROM run, unnest($8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS test (i
 // they are limited.
 const MaxTestRuns = 10
 
+// Before the workspace, as who changes the webhook does.
+var holdTestedWebhook = newStatement("webhooks.hold_tested", `
+SELECT
+FROM webhooks
+WHERE workspace_id = $1
+	AND id = $2
+FOR KEY SHARE`)
+
 // The lock lets runs that begin at the same moment be counted for each other.
 var holdWorkspace = newStatement("workspaces.hold", `
 SELECT id
@@ -78,7 +86,10 @@ WHERE workspace_id = $1
 
 // limitTestRuns says whether a workspace may begin another test run: else it is
 // a webhook.RateLimited error that says when.
-func (d *DB) limitTestRuns(ctx context.Context, tx *sqlx.Tx, workspaceID string) error {
+func (d *DB) limitTestRuns(ctx context.Context, tx *sqlx.Tx, workspaceID string, webhookID *string) error {
+	if _, err := d.exec(ctx, tx, holdTestedWebhook, workspaceID, webhookID); err != nil {
+		return err
+	}
 	var held string
 	if err := d.get(ctx, tx, holdWorkspace, &held, workspaceID); err != nil {
 		return err
@@ -115,7 +126,7 @@ func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.
 			return err
 		}
 		if d.LimitTestRuns {
-			if err := d.limitTestRuns(ctx, tx, workspaceID); err != nil {
+			if err := d.limitTestRuns(ctx, tx, workspaceID, run.WebhookID); err != nil {
 				return err
 			}
 		}

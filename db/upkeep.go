@@ -301,9 +301,12 @@ func (u *Upkeep) remove(ctx context.Context, q session, done *int64, s statement
 	}
 }
 
+// Those that wait only to be forgotten must not keep it from the others.
 var listDeletedWebhooks = newStatement("deleted_webhooks.list", `
 SELECT id
 FROM deleted_webhooks
+WHERE deleted_at < now() - interval '5 minutes'
+	OR EXISTS (SELECT FROM deliveries WHERE webhook_id = deleted_webhooks.id AND state IN ('READY', 'PARKED'))
 ORDER BY deleted_at
 LIMIT $1`)
 

@@ -435,3 +435,21 @@ func TestDeletingMuch(t *testing.T) {
 	}
 	a.tables(map[string]int{"events": 0, "deliveries": 0, "delivery_stats": 0, "closed_workspaces": 0})
 }
+
+// TestManyDeletions: webhooks that were deleted a while ago, of which nothing is
+// open, do not keep it from the one that was deleted after them.
+func TestManyDeletions(t *testing.T) {
+	t.Parallel()
+	a := newAttic(t)
+	w := insert(t, a.DB, a.workspaceID, newWebhook("a"))
+	a.crowd(w.ID, 10)
+	a.sql.MustExec(`INSERT INTO deleted_webhooks SELECT 'wh_' || n, now() - interval '1 minute' FROM generate_series(1, 1000) AS n`)
+	if _, err := a.DeleteWebhook(t.Context(), a.workspaceID, w.ID, nothingAgainst); err != nil {
+		t.Fatal(err)
+	}
+	statements := 0
+	a.OnStatement = func(context.Context, string) { statements++ }
+	if r, err := (&db.Upkeep{DB: a.DB}).FinishDeletions(t.Context()); err != nil || r.Canceled != 10 || statements > 10 {
+		t.Errorf("%+v in %d statements, %v, want 10 canceled", r, statements, err)
+	}
+}

@@ -111,6 +111,23 @@ func (d *DB) UpdateWorkspace(ctx context.Context, w *webhook.Workspace) error {
 	return workspaceError(err)
 }
 
+// Who changes or tests a webhook locks it before its workspace, and so does who
+// keeps a test run with that.
+var lockWebhooksOfWorkspace = newStatement("webhooks.lock_of_workspace", `
+SELECT
+FROM webhooks
+WHERE workspace_id = $1
+ORDER BY id
+FOR UPDATE`)
+
+var lockRunsOfWorkspace = newStatement("test_runs.lock_of_workspace", `
+SELECT
+FROM test_runs
+WHERE workspace_id = $1
+	AND status = 'RUNNING'
+ORDER BY id
+FOR UPDATE`)
+
 var deleteWorkspace = newStatement("workspaces.delete", `
 DELETE FROM workspaces
 WHERE id = $1`)
@@ -119,11 +136,18 @@ WHERE id = $1`)
 // runs, so that nothing is sent or can be read any more; what was published and
 // delivered, however much, Upkeep removes. A trigger notes that it is to.
 func (d *DB) DeleteWorkspace(ctx context.Context, id string) error {
-	n, err := d.exec(ctx, d.pool, deleteWorkspace, id)
-	if err == nil && n == 0 {
-		return webhook.NotFound
-	}
-	return err
+	return d.inTx(ctx, func(tx *sqlx.Tx) error {
+		for _, s := range []statement{lockWebhooksOfWorkspace, lockRunsOfWorkspace} {
+			if _, err := d.exec(ctx, tx, s, id); err != nil {
+				return err
+			}
+		}
+		n, err := d.exec(ctx, tx, deleteWorkspace, id)
+		if err == nil && n == 0 {
+			return webhook.NotFound
+		}
+		return err
+	})
 }
 
 var listNewestWorkspaces = newStatement("workspaces.list_newest", `

@@ -35,6 +35,9 @@ type item struct {
 	// pause is how long its webhook wants between two requests of this process.
 	pause time.Duration
 	lane  *lane
+	// next is from when on it let the next one follow; zero before its turn, and
+	// without a pause.
+	next time.Time
 }
 
 // window holds the deliveries that this process has in hand, a lane for each
@@ -264,6 +267,7 @@ func (w *window) take(later func(*lane, time.Duration)) *item {
 		w.sending++
 		if l.pause > 0 {
 			l.next = now.Add(l.pause)
+			i.next = l.next
 		}
 		w.queue(l)
 		return i
@@ -297,8 +301,8 @@ func (w *window) sent(i *item, a *webhook.Attempt) {
 	l.sending--
 	l.tenant.sending--
 	w.sending--
-	if a == nil && l.pause > 0 {
-		l.next = l.next.Add(-l.pause) // the next need not wait for what was not sent
+	if a == nil && !i.next.IsZero() && i.next.Equal(l.next) { // the next need not wait for it, unless another came between
+		l.next = w.now()
 		w.goOn(l)
 	}
 	if a != nil {

@@ -346,3 +346,41 @@ func TestWantedIsShared(t *testing.T) {
 		}
 	}
 }
+
+// What was not sent gives its turn to the next, unless that has had its own
+// meanwhile: then one more would be sent at the same moment.
+func TestUnsentGivesItsTurn(t *testing.T) {
+	t.Parallel()
+	var w window
+	now := time.Unix(1000, 0)
+	w.clock = func() time.Time { return now }
+	for n := range 4 {
+		i := inHand("a", "slow", n)
+		i.pause = time.Second
+		w.push([]*item{i}, false)
+	}
+	var paused *lane
+	take := func() *item {
+		t.Helper()
+		list := takeAll(t, &w, func(l *lane, _ time.Duration) { paused = l })
+		if len(list) == 0 {
+			return nil
+		}
+		return list[0]
+	}
+	unsent := take()
+	w.sent(unsent, nil)
+	unsent = take()
+	if unsent == nil {
+		t.Fatal("the next waits for what was not sent")
+	}
+	now = now.Add(time.Second)
+	w.resume(paused)
+	if take() == nil {
+		t.Fatal("none is taken after the pause")
+	}
+	w.sent(unsent, nil) // its webhook was looked for all the while
+	if take() != nil {
+		t.Error("two are sent at once, of which one may be in a second")
+	}
+}

@@ -225,3 +225,24 @@ func TestLastTestRun(t *testing.T) {
 		t.Errorf("got %+v, want the newest of two runs", got)
 	}
 }
+
+// TestOutcomeOfARunThatGoes has no outcome where a run is removed between one
+// statement and the next.
+func TestOutcomeOfARunThatGoes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.must(t, create, map[string]any{"input": object{"uid": "w", "url": b.url, "events": []string{"*"}}}, nil)
+	id := b.testedAs(t, "", "job.status")
+	b.sql(t, `DELETE FROM test_exchanges`)
+	var got struct {
+		TestRun struct {
+			Tests struct {
+				Nodes []struct{ Verdict, Outcome *string }
+			}
+		}
+	}
+	b.must(t, `query($id: ID!) { testRun(id: $id) { tests { nodes { verdict outcome } } } }`, map[string]any{"id": id}, &got)
+	if nodes := got.TestRun.Tests.Nodes; len(nodes) != 1 || nodes[0].Verdict == nil || nodes[0].Outcome != nil {
+		t.Errorf("%+v", got)
+	}
+}

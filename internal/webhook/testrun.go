@@ -104,9 +104,12 @@ type Test struct {
 }
 
 // Outcome is how the deciding request ended: CANCELED where the test was cut off
-// before anything could be checked, "" where no request decided.
+// before anything could be checked, "" where no request decided, or that one is
+// gone.
 func (t *Test) Outcome() Outcome {
 	switch {
+	case t.Deciding > len(t.Exchanges):
+		return ""
 	case t.Deciding > 0:
 		return t.Exchanges[t.Deciding-1].Outcome
 	case t.Verdict == VerdictFail && len(t.Checks) == 0:
