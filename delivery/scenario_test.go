@@ -112,3 +112,37 @@ func TestBytesOfARunAreLimited(t *testing.T) {
 		t.Errorf("got %q", last.Message)
 	}
 }
+
+// A receiver that is gone in the middle of a run is not blamed for each test to
+// come: those are skipped.
+func TestReceiverGoesInTheMiddle(t *testing.T) {
+	t.Parallel()
+	var got atomic.Int64
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if got.Add(1) > 20 {
+			_ = server.Listener.Close()
+			panic(http.ErrAbortHandler)
+		}
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	_, results, err := devEngine().Test(t.Context(), Plan{
+		Webhook: postWebhook(server.URL), Payloads: payloads("a"), Scenarios: probe.Suite(webhook.SuiteConformance),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unanswered, skipped := 0, 0
+	for _, r := range results {
+		switch {
+		case strings.HasPrefix(r.Message, "Not sent: the receiver gives no answer"):
+			skipped++
+		case r.Deciding > 0 && r.Exchanges[r.Deciding-1].Response == nil:
+			unanswered++
+		}
+	}
+	if unanswered == 0 || unanswered > 2*testsAtOnce || skipped < 10 {
+		t.Errorf("%d tests had no answer, %d were skipped: want a few, and the rest", unanswered, skipped)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookql/hookql/delivery/probe"
@@ -153,7 +154,8 @@ type testRun struct {
 	tests     []webhook.Test
 	succeeded error // what Plan.Succeeded said
 
-	sent    sent // to the receiver
+	sent    sent         // to the receiver
+	control atomic.Int64 // a probe.Control
 	cancel  context.CancelCauseFunc
 	leave   func()
 	changed []int     // tests that were sent or done since they were kept
@@ -250,7 +252,8 @@ type change struct {
 // send sends the tests, some at the same time, and tells of each when it begins
 // and when it is done. Where there is more than correct events, the first of
 // them goes before all: the others are judged against it. Those that must be
-// alone come last.
+// alone come last. Once the receiver gives no answer any more, not even to a
+// correct event, nothing more is asked of it.
 func (e *Engine) send(ctx context.Context, r *testRun, tests []webhook.Test, changes chan<- change) {
 	defer close(changes)
 	var first, together, alone []int
@@ -264,12 +267,11 @@ func (e *Engine) send(ctx context.Context, r *testRun, tests []webhook.Test, cha
 			together = append(together, i)
 		}
 	}
-	control := probe.Took
 	do := func(i int) {
 		now := webhook.Now()
 		tests[i].StartedAt = &now
 		changes <- change{i, tests[i]}
-		e.test(ctx, r, i, &tests[i], control)
+		e.test(ctx, r, i, &tests[i])
 		changes <- change{i, tests[i]}
 	}
 	leave := func(i int) {
@@ -278,7 +280,7 @@ func (e *Engine) send(ctx context.Context, r *testRun, tests []webhook.Test, cha
 	}
 	each(ctx, first, 1, do, leave)
 	if len(first) > 0 {
-		control = controlOf(&tests[0])
+		r.control.Store(int64(controlOf(&tests[0])))
 	}
 	each(ctx, together, testsAtOnce, do, leave)
 	each(ctx, alone, 1, do, leave)
@@ -323,8 +325,8 @@ func controlOf(valid *webhook.Test) probe.Control {
 }
 
 // test runs one test and fills in its result.
-func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test, control probe.Control) {
-	part := r.parts[i]
+func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test) {
+	part, control := r.parts[i], probe.Control(r.control.Load())
 	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness, sent: &r.sent}
 	defer l.links.close()
 	result := part.scenario.Run(ctx, &probe.Trial{
@@ -339,6 +341,19 @@ func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test
 	})
 	test.Verdict, test.Message, test.Checks = result.Verdict, result.Message, result.Checks
 	test.Exchanges, test.Deciding = result.Exchanges, result.Deciding
+	if !r.plan.correctOnly() && control == probe.Took && controlOf(test) == probe.Silent && test.Deciding > 0 {
+		e.askAgain(ctx, r, l, test)
+	}
+}
+
+// askAgain sends a correct event after a test that had no answer. Where that has
+// none either, the receiver is gone, and the tests to come are skipped.
+func (e *Engine) askAgain(ctx context.Context, r *testRun, l *line, test *webhook.Test) {
+	a := l.Send(ctx, webhook.NewID(webhook.TestPrefix), probe.Shot{})[0]
+	test.Exchanges = append(test.Exchanges, a.Exchange)
+	if a.Response == nil {
+		r.control.Store(int64(probe.Silent))
+	}
 }
 
 // leaveOut fills in the result of a test that did not begin.

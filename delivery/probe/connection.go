@@ -50,7 +50,7 @@ var connection = []*Scenario{
 		needs:       []need{overTLS},
 		run: inspect(func(t *Trial, f *Facts) {
 			t.demand(webhook.TestCheck{Name: "TLS 1.2 or newer", Success: f.Protocol != "", Expected: "TLS 1.2 or 1.3", Actual: f.Protocol}, nil,
-				"There was no handshake with TLS 1.2 or newer. Switch TLS 1.3 on in your server or load balancer.")
+				"There was no handshake with TLS 1.2 or newer; `valid` tells the cause. Switch TLS 1.2 and 1.3 on in your server or load balancer.")
 			t.praise = "Speaks " + f.Protocol + ", and nothing older than TLS 1.2."
 			t.advise(webhook.TestCheck{Name: "nothing older", Success: f.OldProtocol == "", Expected: "refused", Actual: f.OldProtocol}, nil,
 				t.fault("A handshake with "+f.OldProtocol+" succeeded"))

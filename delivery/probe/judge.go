@@ -118,7 +118,7 @@ func (t *Trial) take(a *Answer, what, fault, mend string) bool {
 const (
 	notTaken      = "The receiver does not take a correct event either, so nothing can be said. Mend what `valid` says, then run this again."
 	failsOnForged = "the receiver fails on a request that it must refuse, as if it had a fault of its own"
-	refuseForged  = "Answer 400 or 401 to whatever does not verify, whatever it holds."
+	refuseForged  = "Answer 400 or 401 to whatever does not verify, and to every error of the library that verifies."
 )
 
 // refused demands that the receiver took nothing: a client error, or to be sent

@@ -247,7 +247,7 @@ func TestMessages(t *testing.T) {
 			if test.Verdict != webhook.VerdictFail && test.Verdict != webhook.VerdictWarn || test.Scenario == webhook.ScenarioValid || a.Unwitnessed {
 				continue
 			}
-			ownWords := []string{"no answer", "witness", "Add the header", "Rotate the secret", "Switch TLS 1.3 on", "Answer 400 or 401 to whatever does not verify"}
+			ownWords := []string{"no answer", "witness", "Add the header", "Rotate the secret", "Switch TLS 1.2 and 1.3 on", "Answer 400 or 401 to whatever does not verify"}
 			if !strings.HasSuffix(test.Message, s.Mend) && !slices.ContainsFunc(ownWords, func(w string) bool { return strings.Contains(test.Message, w) }) {
 				t.Errorf("%s, %s: no word on how to mend it: %s", a.Name, s.Name, test.Message)
 			}
