@@ -139,8 +139,6 @@ func (t *Trial) refused(a *Answer, what string) bool {
 	switch {
 	case ok:
 		t.praise = "Answered " + statusOf(a) + ", as it must."
-	case a.Response == nil:
-		c.message = explain(a, what, failsOnForged, refuseForged)
 	case status/100 == 2:
 		c.message = t.blame(a, what)
 	default:

@@ -142,24 +142,18 @@ var signatures = []*Scenario{
 	},
 }
 
-// forged is a scenario of one shot that must be refused.
-func forged(s Scenario, shot Shot) *Scenario {
-	s.Suite = webhook.SuiteSignatures
-	s.needs = []need{signed}
-	s.run = func(ctx context.Context, t *Trial) {
-		a := t.send(ctx, shot)
-		t.refused(&a, "")
-	}
-	return &s
-}
+// forged is a scenario of one shot that must be refused, taken one of a shot that
+// must be received.
+func forged(s Scenario, shot Shot) *Scenario { return single(s, shot, (*Trial).refused) }
 
-// taken is a scenario of one shot that must be received.
-func taken(s Scenario, shot Shot) *Scenario {
+func taken(s Scenario, shot Shot) *Scenario { return single(s, shot, (*Trial).received) }
+
+func single(s Scenario, shot Shot, judge func(t *Trial, a *Answer, what string) bool) *Scenario {
 	s.Suite = webhook.SuiteSignatures
 	s.needs = []need{signed}
 	s.run = func(ctx context.Context, t *Trial) {
 		a := t.send(ctx, shot)
-		t.received(&a, "")
+		judge(t, &a, "")
 	}
 	return &s
 }
