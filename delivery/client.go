@@ -120,20 +120,29 @@ func (c *Client) open(ctx context.Context, u *url.URL, timing *webhook.Timing) (
 // handshake speaks TLS on conn.
 func (c *Client) handshake(ctx context.Context, conn net.Conn, u *url.URL, timing *webhook.Timing) (net.Conn, error) {
 	begin := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, maxTLS, overdue(maxTLS))
-	defer cancel()
-	short := &limited{conn, maxHello}
-	secure := tls.Client(short, &tls.Config{
+	secure, err := greet(ctx, conn, &tls.Config{
 		ServerName: u.Hostname(),
 		RootCAs:    c.RootCAs,
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"http/1.1"},
 	})
+	if err != nil {
+		return nil, err
+	}
+	timing.TLS = time.Since(begin)
+	return secure, nil
+}
+
+// greet makes a TLS handshake.
+func greet(ctx context.Context, conn net.Conn, config *tls.Config) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTLS, overdue(maxTLS))
+	defer cancel()
+	short := &limited{conn, maxHello}
+	secure := tls.Client(short, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, fail(ctx, phaseTLS, err)
 	}
 	short.left = math.MaxInt
-	timing.TLS = time.Since(begin)
 	return secure, nil
 }
 

@@ -91,8 +91,9 @@ func noRoute(err error) bool {
 // and one with broken versions alone. Neither refuses a certificate, which is
 // judged here; nothing is sent after them.
 func (c *Client) inspectTLS(ctx context.Context, u *url.URL, conn net.Conn, f *probe.Facts) {
-	state, err := greet(ctx, conn, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	secure, err := greet(ctx, conn, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12, InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
 	if err == nil {
+		state := secure.ConnectionState()
 		f.Protocol = tls.VersionName(state.Version)
 		c.judgeCertificates(u.Hostname(), state.PeerCertificates, f)
 	}
@@ -105,9 +106,9 @@ func (c *Client) inspectTLS(ctx context.Context, u *url.URL, conn net.Conn, f *p
 		return
 	}
 	defer second.Close()
-	state, err = greet(ctx, second, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: everySuite(), InsecureSkipVerify: true})
+	secure, err = greet(ctx, second, &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, CipherSuites: everySuite(), InsecureSkipVerify: true})
 	if err == nil {
-		f.OldProtocol = tls.VersionName(state.Version)
+		f.OldProtocol = tls.VersionName(secure.ConnectionState().Version)
 	}
 }
 
@@ -118,15 +119,6 @@ func everySuite() (ids []uint16) {
 		ids = append(ids, suite.ID)
 	}
 	return ids
-}
-
-// greet makes a TLS handshake.
-func greet(ctx context.Context, conn net.Conn, config *tls.Config) (tls.ConnectionState, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, maxTLS, overdue(maxTLS))
-	defer cancel()
-	secure := tls.Client(&limited{conn, maxHello}, config)
-	err := secure.HandshakeContext(ctx)
-	return secure.ConnectionState(), err
 }
 
 // judgeCertificates judges chain, name and expiry each by itself: a certificate
