@@ -75,6 +75,14 @@ func (p *program) process() *child {
 	return p.child
 }
 
+// comeUp starts the process and returns once it answers.
+func (p *program) comeUp(ctx context.Context) error {
+	if err := p.start(); err != nil {
+		return err
+	}
+	return p.awaitReady(ctx, 10*time.Second)
+}
+
 // awaitReady returns once the process says that it answers.
 func (p *program) awaitReady(ctx context.Context, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)

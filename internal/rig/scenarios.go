@@ -198,10 +198,7 @@ func Takeover(kills int) Scenario {
 				if err := pause(ctx, 3*time.Second, 3*time.Second); err != nil {
 					return err
 				}
-				if err := p.start(); err != nil {
-					return err
-				}
-				if err := p.awaitReady(ctx, 10*time.Second); err != nil {
+				if err := p.comeUp(ctx); err != nil {
 					return err
 				}
 			}
@@ -262,10 +259,7 @@ func Rolling(cycles int) Scenario {
 						return err
 					}
 					l.did(fault{At: at, Until: now(), Kind: replaced, Process: p.number})
-					if err := p.start(); err != nil {
-						return err
-					}
-					if err := p.awaitReady(ctx, 10*time.Second); err != nil {
+					if err := p.comeUp(ctx); err != nil {
 						return err
 					}
 				}
@@ -478,10 +472,7 @@ func (l *lab) endAt(ctx context.Context, point string) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := p.start(); err != nil {
-		return err
-	}
-	return p.awaitReady(ctx, 10*time.Second)
+	return p.comeUp(ctx)
 }
 
 // test has a process run a test, of which it may come to no end.
