@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -93,21 +92,22 @@ func (r *Resolver) witness(ctx context.Context, w *webhook.Webhook, input *graph
 	return asked, below(r.check(catalogue, asked, &webhook.Webhook{}, errs), "witness")
 }
 
-// variantsOf are the kinds of data that the scenarios about schemas send.
+// variantsOf are the kinds of data that the scenarios about schemas send, by
+// their names.
 var variantsOf = map[string]payload.VariantKind{
-	"minimal":          payload.VariantMinimal,
-	"maximal":          payload.VariantMaximal,
-	"optional-missing": payload.VariantMissing,
-	"nulls":            payload.VariantNull,
-	"long-strings":     payload.VariantLongStrings,
-	"unicode":          payload.VariantUnicode,
-	"large-numbers":    payload.VariantNumbers,
+	webhook.SchemaScenario + "minimal":          payload.VariantMinimal,
+	webhook.SchemaScenario + "maximal":          payload.VariantMaximal,
+	webhook.SchemaScenario + "optional-missing": payload.VariantMissing,
+	webhook.SchemaScenario + "nulls":            payload.VariantNull,
+	webhook.SchemaScenario + "long-strings":     payload.VariantLongStrings,
+	webhook.SchemaScenario + "unicode":          payload.VariantUnicode,
+	webhook.SchemaScenario + "large-numbers":    payload.VariantNumbers,
 }
 
 // vary makes the data of those scenarios of a plan that are about the schemas of
 // event types.
 func (r *Resolver) vary(ctx context.Context, p *delivery.Plan) error {
-	varied := keep(p.Scenarios, func(s *probe.Scenario) bool { return strings.HasPrefix(s.Name, webhook.SchemaScenario) })
+	varied := keep(p.Scenarios, func(s *probe.Scenario) bool { return variantsOf[s.Name] != "" })
 	extra := slices.ContainsFunc(p.Scenarios, func(s *probe.Scenario) bool { return s.Name == webhook.ScenarioExtraField })
 	if len(varied) == 0 && !extra {
 		return nil
@@ -151,7 +151,7 @@ func varyPayload(ctx context.Context, p *delivery.Payload, schema *payload.Schem
 		if ctx.Err() != nil {
 			return made, ctx.Err()
 		}
-		for _, v := range schema.Variants(variantsOf[strings.TrimPrefix(s.Name, webhook.SchemaScenario)], p.Data) {
+		for _, v := range schema.Variants(variantsOf[s.Name], p.Data) {
 			p.Variants[s.Name] = append(p.Variants[s.Name], probe.Variant(v))
 			made++
 		}
