@@ -334,7 +334,7 @@ func beginning(got, want *webhook.Response) *webhook.Response {
 func checkCost(t *testing.T, v *visit, limit time.Duration) {
 	const busy = 500 * time.Millisecond       // as a machine may be
 	most := int64(maxHead + maxBody + 16<<10) // with what is read ahead
-	if r := v.exchange.Response; r != nil && header(r, "Transfer-Encoding") != "" {
+	if r := v.exchange.Response; r != nil && r.Header("Transfer-Encoding") != "" {
 		most += 18 * maxBody // as much as net/http takes around chunks of a byte
 	}
 	switch {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -62,7 +61,7 @@ func delivered(x *webhook.Exchange) string {
 	if x.Detail != "" {
 		return "Answered " + statusLine(x.Response) + ". But " + x.Detail + ": complete the body, or send none."
 	}
-	return fmt.Sprintf("Answered %s in %s.", statusLine(x.Response), millis(x.Timing.Total))
+	return fmt.Sprintf("Answered %s in %s.", statusLine(x.Response), webhook.Millis(x.Timing.Total))
 }
 
 func refused(where, detail string) string {
@@ -73,7 +72,7 @@ func refused(where, detail string) string {
 }
 
 func redirected(r *webhook.Response) string {
-	location := header(r, "Location")
+	location := r.Header("Location")
 	if location == "" {
 		return "Answered " + statusLine(r) + ". Only 2xx means that the event was received; answer 200."
 	}
@@ -118,16 +117,6 @@ func statusLine(r *webhook.Response) string {
 	return strings.TrimSpace(strconv.Itoa(r.StatusCode) + " " + shorten(text))
 }
 
-// header returns the first value of a header, "" where there is none.
-func header(r *webhook.Response, name string) string {
-	for _, h := range r.Headers {
-		if strings.EqualFold(h.Name, name) {
-			return h.Value
-		}
-	}
-	return ""
-}
-
 // shorten keeps a receiver's text from drowning our own: it is cut, and its
 // spaces and tabs are one space each.
 func shorten(s string) string {
@@ -137,14 +126,6 @@ func shorten(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-// millis writes how long an answer took.
-func millis(d time.Duration) string {
-	if d < 10*time.Millisecond {
-		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-	}
-	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
 // hostPort is whom a URL's connection goes to, with the port spelled out.

@@ -105,7 +105,7 @@ func TestMillis(t *testing.T) {
 		12345 * time.Microsecond: "12 ms",
 		2 * time.Second:          "2000 ms",
 	} {
-		if got := millis(d); got != want {
+		if got := webhook.Millis(d); got != want {
 			t.Errorf("millis(%s) = %q, want %q", d, got, want)
 		}
 	}

@@ -60,6 +60,7 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 	a := probe.Answer{Exchange: x, Sentence: message}
 	hide(l.webhook, &a)
 	if x.Response != nil {
+		a.StatusLine = statusLine(x.Response)
 		a.RetryAfter = retryAfter(x.Response, time.Now())
 	}
 	return a

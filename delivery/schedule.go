@@ -50,7 +50,7 @@ func step(p webhook.RetryPolicy, n int) time.Duration {
 // retryAfter is how long a receiver asks to be left alone (RFC 9110 §10.2.3):
 // zero where it does not, or not in a way that can be read.
 func retryAfter(r *webhook.Response, now time.Time) time.Duration {
-	value := strings.TrimSpace(header(r, "Retry-After"))
+	value := strings.TrimSpace(r.Header("Retry-After"))
 	if at, err := http.ParseTime(value); err == nil {
 		return max(at.Sub(now), 0)
 	}

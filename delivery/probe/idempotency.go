@@ -127,10 +127,9 @@ func (t *Trial) once(ctx context.Context, fault string) {
 	}
 	c.Success, c.Actual = count == 1, strconv.Itoa(count)
 	t.praise = "The event took effect once."
-	switch {
-	case count == 0:
+	if count == 0 {
 		t.demand(c, nil, "The witness saw no effect of an event that was answered 2xx, for 3 s. Answer 2xx only once the event is safe, and let the witness count by `webhook-id` from then on, also events that wait, that are tests or whose data are known already.")
-	default:
+	} else {
 		t.demand(c, nil, fmt.Sprintf("The event took effect %d times: %s. %s", count, fault, t.scenario.Mend))
 	}
 }

@@ -99,18 +99,14 @@ func (t *Trial) take(a *Answer, what, fault, mend string) bool {
 	if !ok && t.unjudged(a) {
 		return false
 	}
-	c := check{exchange: a.number, TestCheck: webhook.TestCheck{
-		Name: label(what, "status is 2xx"), Success: ok, Required: true, Expected: "2xx", Actual: statusOf(a),
-	}}
+	message := a.Sentence
 	switch {
 	case ok:
 		t.praise = a.Sentence
-	case a.Response == nil:
-		c.message = a.Sentence
-	default:
-		c.message = explain(a, what, fault, mend)
+	case a.Response != nil:
+		message = explain(a, what, fault, mend)
 	}
-	t.checks = append(t.checks, c)
+	t.demand(webhook.TestCheck{Name: label(what, "status is 2xx"), Success: ok, Expected: "2xx", Actual: statusOf(a)}, a, message)
 	return ok
 }
 
@@ -133,18 +129,14 @@ func (t *Trial) refused(a *Answer, what string) bool {
 	if !ok && t.unjudged(a) {
 		return false
 	}
-	c := check{exchange: a.number, TestCheck: webhook.TestCheck{
-		Name: label(what, "refused"), Success: ok, Required: true, Expected: "4xx", Actual: statusOf(a),
-	}}
+	message := explain(a, what, failsOnForged, refuseForged)
 	switch {
 	case ok:
 		t.praise = "Answered " + statusOf(a) + ", as it must."
 	case status/100 == 2:
-		c.message = t.blame(a, what)
-	default:
-		c.message = explain(a, what, failsOnForged, refuseForged)
+		message = t.blame(a, what)
 	}
-	t.checks = append(t.checks, c)
+	t.demand(webhook.TestCheck{Name: label(what, "refused"), Success: ok, Expected: "4xx", Actual: statusOf(a)}, a, message)
 	return ok
 }
 
@@ -161,15 +153,11 @@ func (t *Trial) handles(a *Answer, what, fault string) bool {
 	if !ok && t.unjudged(a) {
 		return false
 	}
-	c := check{exchange: a.number, TestCheck: webhook.TestCheck{
-		Name: label(what, "no failure"), Success: ok, Required: true, Expected: "2xx or 4xx", Actual: statusOf(a),
-	}}
 	if ok {
 		t.praise = "Answered " + statusOf(a) + "."
-	} else {
-		c.message = explain(a, what, fault, t.scenario.Mend)
 	}
-	t.checks = append(t.checks, c)
+	t.demand(webhook.TestCheck{Name: label(what, "no failure"), Success: ok, Expected: "2xx or 4xx", Actual: statusOf(a)}, a,
+		explain(a, what, fault, t.scenario.Mend))
 	return ok
 }
 

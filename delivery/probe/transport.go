@@ -40,9 +40,9 @@ var transport = []*Scenario{
 				}
 			}
 			took := toFirstByte(&slowest)
-			t.praise = "The slowest answer began after " + millis(took) + "."
-			t.advise(webhook.TestCheck{Name: "fast enough", Success: took <= fastEnough, Expected: "at most " + millis(fastEnough), Actual: millis(took)},
-				&slowest, t.fault("The slowest of the answers began after "+millis(took)))
+			t.praise = "The slowest answer began after " + webhook.Millis(took) + "."
+			t.advise(webhook.TestCheck{Name: "fast enough", Success: took <= fastEnough, Expected: "at most " + webhook.Millis(fastEnough), Actual: webhook.Millis(took)},
+				&slowest, t.fault("The slowest of the answers began after "+webhook.Millis(took)))
 		},
 	},
 	{
@@ -136,9 +136,9 @@ var transport = []*Scenario{
 				return
 			}
 			took := a.Timing.Total - toFirstByte(&a)
-			t.praise = "The answer was complete " + millis(took) + " after its first byte."
-			t.advise(webhook.TestCheck{Name: "answer in one piece", Success: took <= bodyWithin, Expected: "at most " + millis(bodyWithin), Actual: millis(took)},
-				&a, t.fault("The answer's body took "+millis(took)))
+			t.praise = "The answer was complete " + webhook.Millis(took) + " after its first byte."
+			t.advise(webhook.TestCheck{Name: "answer in one piece", Success: took <= bodyWithin, Expected: "at most " + webhook.Millis(bodyWithin), Actual: webhook.Millis(took)},
+				&a, t.fault("The answer's body took "+webhook.Millis(took)))
 		},
 	},
 	{
@@ -203,11 +203,4 @@ func runBurst(ctx context.Context, t *Trial) {
 // toFirstByte is how long an answer took to begin.
 func toFirstByte(a *Answer) time.Duration {
 	return a.Timing.DNS + a.Timing.Connect + a.Timing.TLS + a.Timing.FirstByte
-}
-
-func millis(d time.Duration) string {
-	if d < 10*time.Millisecond {
-		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
-	}
-	return fmt.Sprintf("%d ms", d.Milliseconds())
 }

@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -49,6 +48,9 @@ const (
 // Answer is what became of a shot.
 type Answer struct {
 	webhook.Exchange
+	// StatusLine is that of the response as people read it, such as "404 Not
+	// Found"; "" where none came.
+	StatusLine string
 	// Sentence says so, with what to mend where the shot was correct.
 	Sentence string
 	// Secret says that the answer holds the webhook's secret, which is masked
@@ -183,12 +185,7 @@ func headerOf(a *Answer, name string) string {
 	if a.Response == nil {
 		return ""
 	}
-	for _, h := range a.Response.Headers {
-		if strings.EqualFold(h.Name, name) {
-			return h.Value
-		}
-	}
-	return ""
+	return a.Response.Header(name)
 }
 
 // sleep waits; false where ctx was done before.
@@ -219,9 +216,5 @@ func statusOf(a *Answer) string {
 	if a.Response == nil {
 		return "no answer"
 	}
-	text := a.Response.StatusText
-	if text == "" {
-		text = http.StatusText(a.Response.StatusCode)
-	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Response.StatusCode, text))
+	return a.StatusLine
 }

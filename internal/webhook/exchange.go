@@ -2,6 +2,8 @@ package webhook
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -83,6 +85,24 @@ type Response struct {
 	// Body is the start of the body, as it came: content encodings are not undone.
 	Body          []byte
 	BodyTruncated bool
+}
+
+// Header returns the first value of a header, "" where there is none.
+func (r *Response) Header(name string) string {
+	for _, h := range r.Headers {
+		if strings.EqualFold(h.Name, name) {
+			return h.Value
+		}
+	}
+	return ""
+}
+
+// Millis writes how long an answer took.
+func Millis(d time.Duration) string {
+	if d < 10*time.Millisecond {
+		return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
 }
 
 // Timing is where the time of an exchange went. A phase that did not happen,
