@@ -199,6 +199,7 @@ CREATE TABLE test_results (
     started_at timestamp with time zone,
     checks json NOT NULL DEFAULT '[]'::json,
     deciding integer NOT NULL DEFAULT 0,
+    delivery_id text COLLATE "C",
     CONSTRAINT test_results_pkey PRIMARY KEY (id),
     CONSTRAINT test_results_run_id_position_key UNIQUE (run_id, "position"),
     CONSTRAINT test_results_run_id_fkey FOREIGN KEY (run_id) REFERENCES test_runs(id) ON DELETE CASCADE,

@@ -128,26 +128,28 @@ func (d *DB) CountTestRuns(ctx context.Context, workspaceID string, webhookIDs [
 
 // testResultRow is a row of test_results.
 type testResultRow struct {
-	ID        string
-	RunID     string `db:"run_id"`
-	EventName string `db:"event_name"`
-	Scenario  string
-	StartedAt *time.Time `db:"started_at"`
-	Verdict   *webhook.Verdict
-	Message   string
-	Checks    []byte
-	Deciding  int
+	ID         string
+	RunID      string  `db:"run_id"`
+	EventName  string  `db:"event_name"`
+	DeliveryID *string `db:"delivery_id"`
+	Scenario   string
+	StartedAt  *time.Time `db:"started_at"`
+	Verdict    *webhook.Verdict
+	Message    string
+	Checks     []byte
+	Deciding   int
 }
 
 func (r testResultRow) testResult() (*webhook.TestResult, error) {
 	result := &webhook.TestResult{
-		ID:        r.ID,
-		RunID:     r.RunID,
-		EventName: r.EventName,
-		Scenario:  r.Scenario,
-		StartedAt: utc(r.StartedAt),
-		Message:   r.Message,
-		Deciding:  r.Deciding,
+		ID:         r.ID,
+		RunID:      r.RunID,
+		EventName:  r.EventName,
+		DeliveryID: r.DeliveryID,
+		Scenario:   r.Scenario,
+		StartedAt:  utc(r.StartedAt),
+		Message:    r.Message,
+		Deciding:   r.Deciding,
 	}
 	if r.Verdict != nil {
 		result.Verdict = *r.Verdict
@@ -162,6 +164,7 @@ const testResultColumns = `
 	id,
 	run_id,
 	event_name,
+	delivery_id,
 	scenario,
 	started_at,
 	verdict,

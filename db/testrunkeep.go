@@ -50,11 +50,12 @@ INSERT INTO test_results (
 	run_id,
 	position,
 	event_name,
+	delivery_id,
 	scenario,
 	message
 )
-SELECT test.id, run.workspace_id, run.id, test.position, test.event_name, test.scenario, ''
-FROM run, unnest($8::text[], $9::text[], $10::text[]) WITH ORDINALITY AS test (id, event_name, scenario, position)`)
+SELECT test.id, run.workspace_id, run.id, test.position, test.event_name, test.delivery_id, test.scenario, ''
+FROM run, unnest($8::text[], $9::text[], $10::text[], $11::text[]) WITH ORDINALITY AS test (id, event_name, delivery_id, scenario, position)`)
 
 // MaxTestRuns is how many test runs a workspace may begin within a minute, where
 // they are limited.
@@ -118,8 +119,9 @@ func (d *DB) limitTestRuns(ctx context.Context, tx *sqlx.Tx, workspaceID string,
 // error, where they are limited.
 func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.TestRun, tests []webhook.Test, i webhook.Idempotency) (earlier string, err error) {
 	ids, events, scenarios := make([]string, len(tests)), make([]string, len(tests)), make([]string, len(tests))
+	deliveries := make([]*string, len(tests))
 	for i, t := range tests {
-		ids[i], events[i], scenarios[i] = t.ID, t.EventName, t.Scenario
+		ids[i], events[i], deliveries[i], scenarios[i] = t.ID, t.EventName, t.DeliveryID, t.Scenario
 	}
 	err = d.inTx(ctx, func(tx *sqlx.Tx) (err error) {
 		if earlier, err = d.claim(ctx, tx, workspaceID, i, run.ID); err != nil || earlier != "" {
@@ -131,7 +133,7 @@ func (d *DB) BeginTestRun(ctx context.Context, workspaceID string, run *webhook.
 			}
 		}
 		_, err = d.exec(ctx, tx, beginTestRun, run.ID, workspaceID, run.WebhookID, run.URL, run.StartedAt, len(tests),
-			lease.Milliseconds(), pq.Array(ids), pq.Array(events), pq.Array(scenarios))
+			lease.Milliseconds(), pq.Array(ids), pq.Array(events), nullableTextArray(deliveries), pq.Array(scenarios))
 		return err
 	})
 	return earlier, err

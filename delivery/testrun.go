@@ -19,6 +19,8 @@ import (
 // Payload is what to test a webhook with.
 type Payload struct {
 	EventName string
+	// DeliveryID is the recorded delivery whose data they are; nil: none.
+	DeliveryID *string
 	// Data are sent as they are: the bytes of webhook.EncodeJSON.
 	Data json.RawMessage
 	// Variants are the data of the scenarios that are about the event type's
@@ -202,10 +204,11 @@ func newTestRun(p Plan) *testRun {
 	}
 	for i, part := range parts {
 		r.tests[i].TestResult = webhook.TestResult{
-			ID:        webhook.NewID(webhook.TestPrefix),
-			RunID:     r.run.ID,
-			EventName: part.payload.EventName,
-			Scenario:  part.scenario.Name,
+			ID:         webhook.NewID(webhook.TestPrefix),
+			RunID:      r.run.ID,
+			EventName:  part.payload.EventName,
+			DeliveryID: part.payload.DeliveryID,
+			Scenario:   part.scenario.Name,
 		}
 	}
 	return r

@@ -452,6 +452,7 @@ type ComplexityRoot struct {
 
 	TestResult struct {
 		Checks     func(childComplexity int) int
+		Delivery   func(childComplexity int) int
 		DurationMs func(childComplexity int) int
 		EventName  func(childComplexity int) int
 		EventType  func(childComplexity int) int
@@ -753,6 +754,7 @@ type TestComparisonResolver interface {
 }
 type TestResultResolver interface {
 	EventType(ctx context.Context, obj *webhook.TestResult) (*webhook.EventType, error)
+	Delivery(ctx context.Context, obj *webhook.TestResult) (*webhook.Delivery, error)
 	Scenario(ctx context.Context, obj *webhook.TestResult) (*TestScenario, error)
 	Verdict(ctx context.Context, obj *webhook.TestResult) (*webhook.Verdict, error)
 
@@ -2581,6 +2583,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.TestResult.Checks(childComplexity), true
+	case "TestResult.delivery":
+		if e.ComplexityRoot.TestResult.Delivery == nil {
+			break
+		}
+
+		return e.ComplexityRoot.TestResult.Delivery(childComplexity), true
 	case "TestResult.durationMs":
 		if e.ComplexityRoot.TestResult.DurationMs == nil {
 			break
@@ -5152,6 +5160,11 @@ type TestResult implements Node {
   eventName: String!
   """The event type; ` + "`" + `null` + "`" + ` for one made up by a scenario."""
   eventType: EventType
+  """
+  The recorded delivery whose data was sent (` + "`" + `payloads[].deliveryId` + "`" + `, ` + "`" + `deliveries` + "`" + `); ` + "`" + `null` + "`" + ` for a test of other data, and once
+  the delivery's retention is over.
+  """
+  delivery: Delivery @hasScope(scope: EVENTS_READ)
   """What the endpoint was put through."""
   scenario: TestScenario!
   """The judgement; ` + "`" + `null` + "`" + ` until done."""
@@ -5316,7 +5329,10 @@ type TestComparison {
   eventName: String!
   """What the endpoint was put through."""
   scenario: TestScenario!
-  """Which of several of this event type and scenario; 1 for the first."""
+  """
+  Which of several of this event type and scenario; 1 for the first. Tests of recorded deliveries are told apart by their
+  ` + "`" + `delivery` + "`" + `, and are 1 each.
+  """
   occurrence: Int!
   """What changed."""
   change: TestChange!
@@ -6558,6 +6574,8 @@ func (ec *executionContext) childFields_TestResult(ctx context.Context, field gr
 		return ec.fieldContext_TestResult_eventName(ctx, field)
 	case "eventType":
 		return ec.fieldContext_TestResult_eventType(ctx, field)
+	case "delivery":
+		return ec.fieldContext_TestResult_delivery(ctx, field)
 	case "scenario":
 		return ec.fieldContext_TestResult_scenario(ctx, field)
 	case "verdict":
@@ -16525,6 +16543,56 @@ func (ec *executionContext) fieldContext_TestResult_eventType(_ context.Context,
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_EventType(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestResult_delivery(ctx context.Context, field graphql.CollectedField, obj *webhook.TestResult) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestResult_delivery(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TestResult().Delivery(ctx, obj)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				scope, err := ec.unmarshalNApiScope2githubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐScope(ctx, "EVENTS_READ")
+				if err != nil {
+					var zeroVal *webhook.Delivery
+					return zeroVal, err
+				}
+				if ec.Directives.HasScope == nil {
+					var zeroVal *webhook.Delivery
+					return zeroVal, errors.New("directive hasScope is not implemented")
+				}
+				return ec.Directives.HasScope(ctx, obj, directive0, scope)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *webhook.Delivery) graphql.Marshaler {
+			return ec.marshalODelivery2ᚖgithubᚗcomᚋhookqlᚋhookqlᚋinternalᚋwebhookᚐDelivery(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestResult_delivery(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestResult",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Delivery(ctx, field)
 		},
 	}
 	return fc, nil
@@ -27457,6 +27525,44 @@ func (ec *executionContext) _TestResult(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._TestResult_eventType(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "delivery":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TestResult_delivery(ctx, field, obj)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

@@ -95,12 +95,13 @@ func load[V any](l *loaders, id string, what any, read func(ids []string) (map[s
 
 // What is read of a group.
 type (
-	eventSchema   struct{}
-	webhookItself struct{}
-	eventItself   struct{}
-	eventWhole    struct{}
-	eventCounts   struct{}
-	deliveryPage  struct {
+	eventSchema    struct{}
+	webhookItself  struct{}
+	eventItself    struct{}
+	eventWhole     struct{}
+	eventCounts    struct{}
+	deliveryItself struct{}
+	deliveryPage   struct {
 		page   webhook.Page
 		filter string
 	}
@@ -166,6 +167,18 @@ func (l *loaders) eventWithData(ctx context.Context, id string) (*webhook.Event,
 func (l *loaders) deliveryCounts(ctx context.Context, eventID string) (*webhook.DeliveryCounts, error) {
 	return load(l, eventID, eventCounts{}, func(ids []string) (map[string]*webhook.DeliveryCounts, error) {
 		return l.DB.DeliveryCounts(ctx, l.workspaceID, ids)
+	})
+}
+
+func (l *loaders) delivery(ctx context.Context, id string) (*webhook.Delivery, error) {
+	return load(l, id, deliveryItself{}, func(ids []string) (map[string]*webhook.Delivery, error) {
+		found, err := l.DB.DeliveriesAmong(ctx, l.workspaceID, ids, webhook.DeliveryFilter{})
+		l.leadOn(webhook.Slice[*webhook.Delivery]{Items: found})
+		byID := make(map[string]*webhook.Delivery, len(found))
+		for _, d := range found {
+			byID[d.ID] = d
+		}
+		return byID, err
 	})
 }
 
@@ -291,23 +304,35 @@ func (l *loaders) testResults(ctx context.Context, runID string) ([]*webhook.Tes
 	})
 }
 
+// leadOnTests makes a group of some results, and one of the deliveries that they
+// lead to.
+func (l *loaders) leadOnTests(results []*webhook.TestResult) {
+	var ids, deliveries []string
+	for _, r := range results {
+		ids = append(ids, r.ID)
+		if r.DeliveryID != nil {
+			deliveries = append(deliveries, *r.DeliveryID)
+		}
+	}
+	l.together(ids)
+	l.together(deliveries)
+}
+
 // testPage is the same page of the results of each run. What is read of the
 // results is read for those of the pages alone.
 func (l *loaders) testPage(ctx context.Context, runID string, what testPage, verdicts []webhook.Verdict) (testSlice, error) {
 	return load(l, runID, what, func(ids []string) (map[string]testSlice, error) {
 		pages := make(map[string]testSlice, len(ids))
-		var results []string
+		var results []*webhook.TestResult
 		for _, id := range ids {
 			all, err := l.testResults(ctx, id)
 			if err != nil {
 				return nil, err
 			}
 			pages[id] = cutTests(all, what.page, verdicts)
-			for _, result := range pages[id].Items {
-				results = append(results, result.ID)
-			}
+			results = append(results, pages[id].Items...)
 		}
-		l.together(results)
+		l.leadOnTests(results)
 		return pages, nil
 	})
 }

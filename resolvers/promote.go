@@ -187,7 +187,7 @@ func recordedPayloadOf(w *webhook.Webhook, deliveryID string, e *webhook.Event) 
 		return p, webhook.NewError(webhook.NotSubscribed, fmt.Sprintf(
 			"%q delivered %q, to which the webhook does not subscribe. Add that to the webhook's `events`, or leave the delivery out.", deliveryID, e.Name))
 	}
-	p = delivery.Payload{EventName: e.Name, Data: e.Data}
+	p = delivery.Payload{EventName: e.Name, DeliveryID: &deliveryID, Data: e.Data}
 	if err := delivery.CheckData(w, e.Data); err != nil {
 		return p, webhook.NewError(webhook.Invalid, fmt.Sprintf("What %q delivered cannot be sent to this webhook: %s", deliveryID, err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 )
 
 const promote = `mutation($input: TestWebhookInput!) {
-	testWebhook(input: $input) { testRun { status testsTotal tests { nodes { id eventName success request { body } } } } userErrors { code message field } }
+	testWebhook(input: $input) { testRun { status testsTotal tests { nodes { id eventName success delivery { id } request { body } } } } userErrors { code message field } }
 }`
 
 type promoted struct {
@@ -28,6 +29,7 @@ type promoted struct {
 				Nodes []struct {
 					ID, EventName string
 					Success       *bool
+					Delivery      *struct{ ID string }
 					Request       struct{ Body string }
 				}
 			}
@@ -114,6 +116,13 @@ func TestPromote(t *testing.T) {
 		if diff := cmp.Diff(c.want, got.sent(t)); diff != "" || got.TestWebhook.TestRun.TestsTotal != len(c.want) {
 			t.Errorf("%s: %+v (-want +got):\n%s", c.name, got, diff)
 		}
+		for i, test := range got.TestWebhook.TestRun.Tests.Nodes {
+			var n int
+			_, err := fmt.Sscanf(strings.TrimPrefix(c.want[i], test.EventName+" "), `{"n":%d`, &n)
+			if promoted := err == nil; promoted != (test.Delivery != nil) || promoted && test.Delivery.ID != deliveries[n] {
+				t.Errorf("%s: %s is of the delivery %+v", c.name, c.want[i], test.Delivery)
+			}
+		}
 	}
 	arrived := b.receiver.Requests()
 	ids := make(map[string]bool)
@@ -132,6 +141,46 @@ func TestPromote(t *testing.T) {
 	var attempts int
 	if err := b.own.QueryRow(`SELECT sum(attempts) FROM deliveries WHERE state = 'FAILED'`).Scan(&attempts); err != nil || attempts != 4 {
 		t.Errorf("the deliveries are not as they were: %d attempts, %v", attempts, err)
+	}
+}
+
+// TestPromotedDeliveries are read with their results, all with one statement,
+// and are gone with their day.
+func TestPromotedDeliveries(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := b.happened(t)
+	for n := range 5 {
+		b.owe(t, b.publish(t, "job.status", fmt.Sprintf(`{"n":%d}`, n)), h.webhook, "FAILED", 1)
+	}
+	b.promote(t, object{"deliveries": object{"filter": object{"status": []string{"FAILED"}}}})
+	const document = `query($w: ID!) { webhook(id: $w) { testRuns(first: 5) { nodes { tests { nodes { delivery { status event { name } webhook { uid } } } } } } } }`
+	var got struct {
+		Webhook struct {
+			TestRuns struct {
+				Nodes []struct {
+					Tests struct {
+						Nodes []struct{ Delivery *struct{ Status string } }
+					}
+				}
+			}
+		}
+	}
+	statements := b.must(t, document, map[string]any{"w": h.webhook}, &got)
+	want := []string{"deliveries.list_among", "events.list_by_id", "test_results.list", "test_runs.list_newest", "webhooks.find", "webhooks.list_by_id"}
+	if diff := cmp.Diff(want, slices.Sorted(slices.Values(statements))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	tests := got.Webhook.TestRuns.Nodes[0].Tests.Nodes
+	if len(tests) < 5 || slices.ContainsFunc(tests, func(test struct{ Delivery *struct{ Status string } }) bool {
+		return test.Delivery == nil || test.Delivery.Status != "FAILED"
+	}) {
+		t.Errorf("%+v", tests)
+	}
+	b.sql(t, `DELETE FROM deliveries`)
+	b.must(t, document, map[string]any{"w": h.webhook}, &got)
+	if tests := got.Webhook.TestRuns.Nodes[0].Tests.Nodes; tests[0].Delivery != nil {
+		t.Errorf("%+v", tests)
 	}
 }
 

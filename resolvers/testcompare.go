@@ -82,15 +82,15 @@ func (r testRunComparisonResolver) Tests(ctx context.Context, c *webhook.TestRun
 		}
 		return slices.Contains(changes, t.Change)
 	})
-	var results []string
+	var results []*webhook.TestResult
 	for _, t := range tests {
 		for _, result := range []*webhook.TestResult{t.Base, t.Head} {
 			if result != nil {
-				results = append(results, result.ID)
+				results = append(results, result)
 			}
 		}
 	}
-	loadersOf(ctx).together(results)
+	loadersOf(ctx).leadOnTests(results)
 	return append([]*webhook.TestComparison{}, tests...), nil
 }
 

@@ -146,6 +146,14 @@ func (r testResultResolver) EventType(ctx context.Context, result *webhook.TestR
 	return findEventType(ctx, func(t *webhook.EventType) bool { return t.Name == result.EventName })
 }
 
+// Delivery is the recorded delivery whose data was sent.
+func (r testResultResolver) Delivery(ctx context.Context, result *webhook.TestResult) (*webhook.Delivery, error) {
+	if result.DeliveryID == nil {
+		return nil, nil
+	}
+	return loadersOf(ctx).delivery(ctx, *result.DeliveryID)
+}
+
 // Scenario is what the endpoint was put through.
 func (r testResultResolver) Scenario(_ context.Context, result *webhook.TestResult) (*graph.TestScenario, error) {
 	s := probe.Find(result.Scenario)

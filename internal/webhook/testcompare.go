@@ -18,7 +18,8 @@ type TestComparison struct {
 	EventName string
 	// Scenario is the name of what the endpoint was put through.
 	Scenario string
-	// Occurrence is which of several of the event type and scenario it is, from 1.
+	// Occurrence is which of several of the event type, scenario and delivery it
+	// is, from 1.
 	Occurrence int
 	Change     TestChange
 	// Flaky says that its success changed to and fro.
@@ -47,6 +48,7 @@ const minSwings = 2
 // testKey tells the tests of a run apart.
 type testKey struct {
 	eventName, scenario string
+	delivery            string // "": none was recorded
 	occurrence          int
 }
 
@@ -56,6 +58,9 @@ func keyed(results []*TestResult) (keys []testKey, byKey map[testKey]*TestResult
 	byKey = make(map[testKey]*TestResult, len(results))
 	for _, r := range results {
 		key := testKey{eventName: r.EventName, scenario: r.Scenario}
+		if r.DeliveryID != nil {
+			key.delivery = *r.DeliveryID
+		}
 		seen[key]++
 		key.occurrence = seen[key]
 		keys = append(keys, key)

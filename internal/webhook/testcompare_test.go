@@ -63,6 +63,27 @@ func TestCompareTestsOfRuns(t *testing.T) {
 	}
 }
 
+// TestCompareTestsOfDeliveries compares tests of the same recorded delivery,
+// whatever others of its event type were there.
+func TestCompareTestsOfDeliveries(t *testing.T) {
+	t.Parallel()
+	base, head := ran("a=FAIL", "a=FAIL", "a=PASS"), ran("a=PASS", "a=FAIL", "a=PASS")
+	for i, id := range []string{"dlv_1", "dlv_2"} {
+		base[i].DeliveryID, head[1-i].DeliveryID = &id, &id
+	}
+	var got []string
+	for _, test := range CompareTests(base, head, nil) {
+		id := "none"
+		if test.Head.DeliveryID != nil {
+			id = *test.Head.DeliveryID
+		}
+		got = append(got, fmt.Sprint(id, " ", test.Occurrence, " ", test.Change))
+	}
+	if diff := cmp.Diff([]string{"dlv_2 1 MENDED", "dlv_1 1 UNCHANGED", "none 1 UNCHANGED"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestFlaky is a test whose success went to and fro; a test that broke, or was
 // mended, once is none.
 func TestFlaky(t *testing.T) {

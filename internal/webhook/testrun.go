@@ -46,6 +46,9 @@ type TestResult struct {
 	ID        string
 	RunID     string
 	EventName string
+	// DeliveryID is the recorded delivery whose data was sent; nil where they
+	// were other data.
+	DeliveryID *string
 	// Scenario is the name of what the endpoint was put through.
 	Scenario string
 	// StartedAt is when the test was sent; nil until then, and where the run
