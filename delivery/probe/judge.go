@@ -3,6 +3,7 @@ package probe
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -49,6 +50,11 @@ func (t *Trial) result() Result {
 		}
 	}
 	return r
+}
+
+// holds says whether everything was as it must be so far.
+func (t *Trial) holds() bool {
+	return t.skipped == "" && !slices.ContainsFunc(t.checks, func(c check) bool { return !c.Success })
 }
 
 // skip notes why nothing can be said.

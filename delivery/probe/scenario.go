@@ -29,8 +29,10 @@ type Scenario struct {
 	// correct event.
 	Unanswered bool
 
-	needs []need
-	run   func(context.Context, *Trial)
+	// forges says that nothing which it sends under the trial's id may take effect.
+	forges bool
+	needs  []need
+	run    func(context.Context, *Trial)
 }
 
 // need says why a scenario does not apply to a webhook; "" where it does.

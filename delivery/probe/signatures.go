@@ -26,9 +26,10 @@ var signatures = []*Scenario{
 		Expectation: "A 4xx status. Else an old event could be sent again under a new id, past any check for duplicates.",
 		Fault:       "the receiver takes an event whose id was changed after it was signed",
 		Mend:        "Verify the signature over `webhook-id`, `webhook-timestamp` and the raw body, joined by dots.",
+		forges:      true,
 		needs:       []need{signed},
 		run: func(ctx context.Context, t *Trial) {
-			a := t.send(ctx, Shot{Bend: setHeader(idHeader, t.another())})
+			a := t.send(ctx, Shot{ID: t.another(), Bend: setHeader(idHeader, t.ID)})
 			t.refused(&a, "")
 		},
 	},
@@ -74,6 +75,7 @@ var signatures = []*Scenario{
 		Expectation: "A 4xx status each, and no failure: strangers will send anything.",
 		Fault:       "the receiver takes an event whose signature is malformed",
 		Mend:        "Compare the whole signature, of one length, byte for byte, and refuse what cannot be decoded with 400 or 401.",
+		forges:      true,
 		needs:       []need{signed},
 		run: func(ctx context.Context, t *Trial) {
 			for _, m := range []struct {
@@ -144,7 +146,10 @@ var signatures = []*Scenario{
 
 // forged is a scenario of one shot that must be refused, taken one of a shot that
 // must be received.
-func forged(s Scenario, shot Shot) *Scenario { return single(s, shot, (*Trial).refused) }
+func forged(s Scenario, shot Shot) *Scenario {
+	s.forges = true
+	return single(s, shot, (*Trial).refused)
+}
 
 func taken(s Scenario, shot Shot) *Scenario { return single(s, shot, (*Trial).received) }
 

@@ -135,6 +135,9 @@ func (s *Scenario) Run(ctx context.Context, t *Trial) Result {
 		return Result{Verdict: webhook.VerdictSkip, Message: "Not sent: the receiver gives no answer to a correct event. Mend what `valid` says, then run this again."}
 	}
 	s.run(ctx, t)
+	if s.forges && t.Witnessed && t.holds() {
+		t.never(ctx)
+	}
 	r := t.result()
 	if r.Verdict == webhook.VerdictPass && t.Control != Took && !s.Unanswered {
 		r.Verdict, r.Message = webhook.VerdictSkip, notTaken // what takes nothing refuses forgeries, too

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 
@@ -34,7 +35,7 @@ func hopeless() []*Animal {
 	}
 	redirects := around("always 302", "redirects everything", webhook.ScenarioValid, webhook.VerdictFail, always(http.StatusFound))
 	redirects.Also = map[string]webhook.Verdict{"http.redirect": webhook.VerdictFail}
-	return append(list, redirects, takesAll())
+	return append(list, redirects, takesAll(), actsFirst())
 }
 
 func always(status int) func(http.Handler) http.Handler {
@@ -51,11 +52,35 @@ func takesAll() *Animal {
 		"duplicate.sequential": webhook.VerdictWarn, "duplicate.parallel": webhook.VerdictWarn, "duplicate.retry": webhook.VerdictWarn,
 		"http.method": webhook.VerdictWarn,
 	}
+	maps.Copy(a.Also, forgeries())
+	return a
+}
+
+// actsFirst refuses forgeries once it is too late.
+func actsFirst() *Animal {
+	return &Animal{
+		Name: "acts first", What: "puts an event into its queue before it verifies", Scenario: "signature.tampered-body", Verdict: webhook.VerdictFail, Also: forgeries(),
+		is: func(r *Receiver) {
+			verify := r.verify
+			r.verify = func(header http.Header, content []byte) error {
+				if e, err := r.read(content); err == nil && e.Name == paid {
+					r.take(header.Get("webhook-id"), r.key(header))
+				}
+				return verify(header, content)
+			}
+		},
+	}
+}
+
+// forgeries are the scenarios besides signature.tampered-body that find who lets
+// any forgery take effect.
+func forgeries() map[string]webhook.Verdict {
+	found := make(map[string]webhook.Verdict)
 	for _, forged := range []string{
 		"signature.tampered-id", "signature.tampered-timestamp", "signature.wrong-key", "signature.missing", "signature.empty",
 		"signature.garbage", "signature.malformed", "timestamp.stale", "timestamp.future", "timestamp.malformed",
 	} {
-		a.Also[forged] = webhook.VerdictFail
+		found[forged] = webhook.VerdictFail
 	}
-	return a
+	return found
 }

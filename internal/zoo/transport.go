@@ -117,6 +117,8 @@ func fewWorkers(next http.Handler) http.Handler {
 			time.Sleep(3 * time.Second)
 		case n > 1:
 			time.Sleep(700 * time.Millisecond)
+		default:
+			time.Sleep(100 * time.Millisecond)
 		}
 		w.WriteHeader(status)
 	})
