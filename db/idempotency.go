@@ -1,7 +1,6 @@
 package db
 
 import (
-	"bytes"
 	"context"
 	"errors"
 
@@ -47,8 +46,13 @@ func (d *DB) claim(ctx context.Context, tx *sqlx.Tx, workspaceID string, i webho
 	if i.Key == "" {
 		return "", nil
 	}
+	place := workspaceID + "/idempotency_keys/" + i.Key
+	sealed, err := d.seal(ctx, string(i.InputHash[:]), place)
+	if err != nil {
+		return "", err
+	}
 	var claimed string
-	err = d.get(ctx, tx, claimIdempotencyKey, &claimed, workspaceID, i.Key, i.InputHash[:], objectID)
+	err = d.get(ctx, tx, claimIdempotencyKey, &claimed, workspaceID, i.Key, []byte(sealed), objectID)
 	if err == nil {
 		_, err = d.exec(ctx, tx, deleteExpiredIdempotencyKeys)
 	}
@@ -62,7 +66,11 @@ func (d *DB) claim(ctx context.Context, tx *sqlx.Tx, workspaceID string, i webho
 	if err := d.get(ctx, tx, findIdempotencyKey, &row, workspaceID, i.Key); err != nil {
 		return "", err
 	}
-	if !bytes.Equal(row.InputHash, i.InputHash[:]) {
+	hash, err := d.unseal(ctx, string(row.InputHash), place)
+	if err != nil {
+		return "", err
+	}
+	if hash != string(i.InputHash[:]) {
 		return "", webhook.NewError(webhook.IdempotencyConflict,
 			"This idempotency key was used in the last 24 hours with another input. Give a new key, or the same input.", "idempotencyKey")
 	}

@@ -120,6 +120,25 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// The hash of an input tells nothing without the master key, and is known after
+// keys are rotated.
+func TestIdempotencyHashIsSealed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	input := object{"url": b.url, "events": []string{"*"}, "idempotencyKey": "k"}
+	first := b.createWithKey(t, input)
+	var kept string
+	if err := b.own.QueryRow("SELECT convert_from(input_hash, 'UTF8') FROM idempotency_keys").Scan(&kept); err != nil || !strings.HasPrefix(kept, "sealed:") {
+		t.Errorf("%q is kept, %v", kept, err)
+	}
+	if _, err := b.db.RotateSealing(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again := b.createWithKey(t, input); again.CreateWebhook.Webhook == nil || *again.CreateWebhook.Webhook != *first.CreateWebhook.Webhook {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+}
+
 // 200 calls at once make one webhook, and all are told of it.
 func TestIdempotencyInParallel(t *testing.T) {
 	t.Parallel()
