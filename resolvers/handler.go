@@ -125,7 +125,7 @@ func (a api) server() *handler.Server {
 	sockets := graphqlws.Transport{Begin: a.begin, Connections: a.Connections}
 	requests := graphqlhttp.Transport{MaxBody: maxBody, Connections: a.Connections}
 	if a.Keys != nil {
-		sockets.Admit, requests.Session = a.admit, a.Keys.Session
+		sockets.Admit, sockets.Address, requests.Session = a.admit, a.Keys.Address, a.Keys.Session
 	}
 	server.AddTransport(sockets)
 	server.AddTransport(requests)

@@ -149,7 +149,7 @@ func (a *Authenticator) caller(r *http.Request) (Caller, error) {
 // key finds the key of a token. An address that sent many wrong ones in a row
 // has to wait before another is looked at, unless it is known to be good.
 func (a *Authenticator) key(r *http.Request, token Token) (*webhook.APIKey, error) {
-	address := clientAddress(r, a.TrustedProxies)
+	address := a.address(r)
 	hash := token.Hash()
 	if wait := a.backoff.wait(address, time.Now()); wait > 0 && !a.keys.has(hash) {
 		return nil, tooMany(wait)

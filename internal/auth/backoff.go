@@ -59,6 +59,13 @@ func (b *backoff) succeeded(a netip.Addr) {
 	b.addresses.Remove(a)
 }
 
+// Address is where a request comes from, for whoever counts requests.
+func (a *Authenticator) Address(r *http.Request) string { return a.address(r).String() }
+
+func (a *Authenticator) address(r *http.Request) netip.Addr {
+	return clientAddress(r, a.TrustedProxies)
+}
+
 // clientAddress is the address that a request comes from: that of the
 // connection or, where a trusted proxy holds it, the last one in
 // X-Forwarded-For that is not a trusted proxy too. Of IPv6 it is the /64, which

@@ -1,6 +1,7 @@
 package graphqlws_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -353,6 +354,49 @@ func TestSocketsOfAKey(t *testing.T) {
 			t.Fatal("the place of a socket that ended is not given to another")
 		}
 	}
+}
+
+// TestWaitingSocketsOfAnAddress are a hundred at a time, and take no place of
+// another's.
+func TestWaitingSocketsOfAnAddress(t *testing.T) {
+	t.Parallel()
+	a := serve(t, graphqlws.Transport{
+		Times:   graphqlws.Times{Init: time.Minute},
+		Address: func(r *http.Request) string { return r.Header.Get("X-Forwarded-For") },
+	})
+	dial := func(address string) (*websocket.Conn, *http.Response, error) {
+		return websocket.Dial(t.Context(), a.url, &websocket.DialOptions{
+			Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"X-Forwarded-For": {address}}})
+	}
+	var first *websocket.Conn
+	for range 100 {
+		conn, _, err := dial("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow()
+		first = cmp.Or(first, conn)
+	}
+	if _, response, err := dial("a"); err == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Error(err)
+	}
+	if conn, _, err := dial("b"); err != nil {
+		t.Error(err)
+	} else {
+		defer conn.CloseNow()
+	}
+	// Who says who he is makes room.
+	if err := first.Write(t.Context(), websocket.MessageText, []byte(`{"type":"connection_init"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := first.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn, _, err := dial("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
 }
 
 // TestWaitingSockets are a thousand at a time, whoever has them.

@@ -26,8 +26,9 @@ const subprotocol = "graphql-transport-ws"
 // Limits of sockets. docs/security.md tells them.
 const (
 	// maxWaiting is how many sockets may be open whose clients have not said
-	// who they are.
-	maxWaiting = 1000
+	// who they are, maxWaitingThere of one address.
+	maxWaiting      = 1000
+	maxWaitingThere = 100
 	// maxSockets is of one key.
 	maxSockets = 5
 	// maxOperations is of one socket.
@@ -66,6 +67,9 @@ type Transport struct {
 	// Begin makes the context of an operation, which end ends; nil: it is the
 	// one of Admit.
 	Begin func(ctx context.Context) (operation context.Context, end func())
+	// Address is where a request comes from, so that no address takes the places
+	// of all that wait to say who they are; nil: it may.
+	Address func(*http.Request) string
 	// Connections counts and ends sockets; it must be set.
 	Connections *graphqlhttp.Connections
 	Times       Times
@@ -91,7 +95,7 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 			"Sockets speak "+subprotocol+" here: name it in the header Sec-WebSocket-Protocol, or use the library graphql-ws.")
 		return
 	}
-	leave, ok := t.Connections.Enter("waiting socket", "", maxWaiting)
+	leave, ok := t.wait(r)
 	if !ok {
 		graphqlhttp.Refuse(w, http.StatusServiceUnavailable, graphqlhttp.RateLimited, "Too many sockets are waiting for their clients' keys. Try again in a moment.")
 		return
@@ -117,6 +121,21 @@ func (t Transport) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		known:      leave,
 	}
 	s.serve(r)
+}
+
+// wait counts a socket whose client is not known yet. It is false where there are
+// too many.
+func (t Transport) wait(r *http.Request) (leave func(), ok bool) {
+	leaveAll, ok := t.Connections.Enter("waiting socket", "", maxWaiting)
+	if !ok || t.Address == nil {
+		return leaveAll, ok
+	}
+	leaveThere, ok := t.Connections.Enter("waiting socket of", t.Address(r), maxWaitingThere)
+	if !ok {
+		leaveAll()
+		return nil, false
+	}
+	return func() { leaveThere(); leaveAll() }, true
 }
 
 func (t Transport) withTimes() Transport {
