@@ -31,6 +31,7 @@ var imports = map[string][]string{
 	"internal/catalogue":   {"internal/payload", "internal/webhook", "github.com/goccy/go-yaml"},
 	"internal/config":      {"internal/seal"},
 	"internal/faults":      {},
+	"internal/golden":      {"github.com/google/go-cmp"},
 	"internal/graphiql":    {},
 	"internal/graphqlhttp": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},
 	"internal/graphqltest": {"github.com/99designs/gqlgen", "github.com/vektah/gqlparser"},

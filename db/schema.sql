@@ -1,4 +1,4 @@
--- What the migrations make. Written by `go test ./db -update`.
+-- What the migrations make. Written by `make generate`.
 
 CREATE TABLE api_keys (
     id text COLLATE "C" NOT NULL,

@@ -2,18 +2,14 @@ package db_test
 
 import (
 	"context"
-	"flag"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jmoiron/sqlx"
 
+	"github.com/hookql/hookql/internal/golden"
 	"github.com/hookql/hookql/internal/pgtest"
 )
-
-var update = flag.Bool("update", false, "rewrite schema.sql")
 
 // schemaQuery writes the schema from PostgreSQL's own catalogue: pg_dump's
 // output differs from version to version and from run to run.
@@ -67,17 +63,5 @@ func TestSchema(t *testing.T) {
 	if err := pool.SelectContext(context.Background(), &tables, schemaQuery); err != nil {
 		t.Fatal(err)
 	}
-	got := "-- What the migrations make. Written by `go test ./db -update`.\n\n" + strings.Join(tables, "\n")
-	if *update {
-		if err := os.WriteFile("schema.sql", []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("schema.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("schema.sql is not what the migrations make; run `go test ./db -update` (-file +database):\n%s", diff)
-	}
+	golden.Check(t, "schema.sql", "-- What the migrations make. Written by `make generate`.\n\n"+strings.Join(tables, "\n"))
 }

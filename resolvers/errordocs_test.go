@@ -2,12 +2,10 @@ package resolvers
 
 import (
 	"bytes"
-	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,11 +16,10 @@ import (
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hookql/hookql/internal/golden"
 	"github.com/hookql/hookql/internal/graphqlhttp"
 	"github.com/hookql/hookql/internal/webhook"
 )
-
-var updateDocs = flag.Bool("update", false, "rewrite docs/errors.md")
 
 // advice is what docs/errors.md says to do about the codes of user errors, in
 // the order of the schema, which says what they mean.
@@ -97,19 +94,7 @@ func TestDocs(t *testing.T) {
 	if err := template.Must(template.ParseFiles("testdata/errors.md.tmpl")).Execute(&want, rows); err != nil {
 		t.Fatal(err)
 	}
-	const file = "../docs/errors.md"
-	if *updateDocs {
-		if err := os.WriteFile(file, want.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want.Bytes()) {
-		t.Errorf("%s is out of date: run `go test ./resolvers -run Docs -update`", file)
-	}
+	golden.Check(t, "../docs/errors.md", want.String())
 }
 
 // TestEveryCodeIsExplained compares the codes that the program can say with

@@ -2,31 +2,16 @@ package config
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"testing"
 	"text/template"
-)
 
-var update = flag.Bool("update", false, "rewrite docs/configuration.md")
+	"github.com/hookql/hookql/internal/golden"
+)
 
 // TestDocs keeps docs/configuration.md in step with the table.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	const file = "../../docs/configuration.md"
-	want := docs(t)
-	if *update {
-		if err := os.WriteFile(file, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is out of date: run `go test ./internal/config -update`", file)
-	}
+	golden.Check(t, "../../docs/configuration.md", string(docs(t)))
 }
 
 // docs fills the template from the table.

@@ -2,36 +2,20 @@ package zoo
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"text/template"
 
 	"github.com/hookql/hookql/delivery/probe"
+	"github.com/hookql/hookql/internal/golden"
 	"github.com/hookql/hookql/internal/webhook"
 )
-
-var update = flag.Bool("update", false, "rewrite docs/harness.md")
 
 // TestDocs keeps docs/harness.md in step with the scenarios and the animals, of
 // which TestEachFaultIsFoundByItsScenario knows that they are what they say.
 func TestDocs(t *testing.T) {
-	const file = "../../docs/harness.md"
-	want := docs(t)
-	if *update {
-		if err := os.WriteFile(file, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is out of date: run `go test ./internal/zoo -run Docs -update`", file)
-	}
+	golden.Check(t, "../../docs/harness.md", string(docs(t)))
 }
 
 // documented is a scenario with those that prove it.
