@@ -330,7 +330,8 @@ func (a *attic) crowd(webhookID string, n int) (leased []string) {
 }
 
 // TestDeletingMuch deletes a webhook, and then its workspace, with 50,000
-// deliveries: it is quick, holds nobody up, and goes on where it was cut off.
+// deliveries: neither waits for them, and ending them holds nobody up and goes on
+// where it was cut off.
 func TestDeletingMuch(t *testing.T) {
 	t.Parallel()
 	const n = 50_000
@@ -341,22 +342,12 @@ func TestDeletingMuch(t *testing.T) {
 	w := insert(t, a.DB, a.workspaceID, newWebhook("a"))
 	a.delivering()
 	leased := a.crowd(w.ID, n)
-	quickly := func(what string, do func() error) {
-		t.Helper()
-		began := time.Now()
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("%s took %s", what, took)
-		} else {
-			t.Logf("%s took %s", what, took)
-		}
+	if _, err := a.DeleteWebhook(t.Context(), a.workspaceID, w.ID, nothingAgainst); err != nil {
+		t.Fatal(err)
 	}
-	quickly("deleting the webhook", func() error {
-		_, err := a.DeleteWebhook(t.Context(), a.workspaceID, w.ID, nothingAgainst)
-		return err
-	})
+	if left := a.count(`SELECT count(*) FROM deliveries WHERE state <> 'CANCELED'`); left != n {
+		t.Errorf("%d are left for later", left)
+	}
 	if found := a.amiss(); len(found) > 0 {
 		t.Errorf("half way it finds %v", found)
 	}
@@ -385,16 +376,14 @@ func TestDeletingMuch(t *testing.T) {
 	}
 	a.free()
 	go func() { ended <- finish(t.Context()) }()
-	worst, settled, going := time.Duration(0), 0, true
+	settled, going := 0, true
 	for ; going && settled < len(leased); settled++ { // meanwhile what is under way comes to its end
-		began := time.Now()
 		if _, err := a.Settle(t.Context(), []webhook.Settled{{
 			Due:   &webhook.Due{DeliveryID: leased[settled], WebhookID: w.ID, Event: &webhook.Event{WorkspaceID: a.workspaceID}, Lease: aLease},
 			State: webhook.QueueCanceled,
 		}}, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		worst = max(worst, time.Since(began))
 		select {
 		case err := <-ended:
 			if going = false; err != nil {
@@ -403,9 +392,8 @@ func TestDeletingMuch(t *testing.T) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	t.Logf("recording took %s at most, of %d", worst, settled)
-	if worst > time.Second {
-		t.Errorf("recording took %s", worst)
+	if settled < 3 { // who waits for all of it is done once
+		t.Errorf("only %d were recorded meanwhile", settled)
 	}
 	if going {
 		if err := <-ended; err != nil {
@@ -425,7 +413,12 @@ func TestDeletingMuch(t *testing.T) {
 		t.Errorf("at the end it finds %v", found)
 	}
 
-	quickly("closing the workspace", func() error { return a.DeleteWorkspace(t.Context(), a.workspaceID) })
+	if err := a.DeleteWorkspace(t.Context(), a.workspaceID); err != nil {
+		t.Fatal(err)
+	}
+	if left := a.count(`SELECT count(*) FROM deliveries`); left != n {
+		t.Errorf("%d are left for later", left)
+	}
 	if found := a.amiss(); len(found) > 0 {
 		t.Errorf("of the closed workspace it finds %v", found)
 	}

@@ -239,7 +239,7 @@ func TestCancelFromAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		ended, results := k.until(t, id, hasEnded)
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 4*time.Second { // each of them would take 5 s
 			t.Errorf("ended %s after it was canceled, want about half a second", took)
 		}
 		isAborted(t, ended, results, "the test run was canceled")
