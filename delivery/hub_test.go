@@ -48,8 +48,8 @@ func (a *air) Listen(ctx context.Context, heard func(string), lost func()) error
 	n := a.next
 	a.next++
 	a.ears[n], a.losses[n] = heard, lost
+	lost() // before anything is heard
 	a.mu.Unlock()
-	lost()
 	<-ctx.Done()
 	a.mu.Lock()
 	defer a.mu.Unlock()
