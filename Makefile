@@ -4,7 +4,7 @@ GO    ?= go
 # The race detector needs a C compiler; where there is none, tests run without.
 RACE  := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets test-zoo
+.PHONY: help run test short fuzz bench fault crash generate check tidy graphiql check-graphiql test-graphiql test-graphql-http test-subscriptions check-schema test-snippets test-zoo test-postgresql
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -83,6 +83,10 @@ test-snippets: ## run the receivers that Webhook.verificationSnippets shows (nee
 	cd internal/snippet/node && npm ci
 	$(GO) vet -tags node ./resolvers
 	$(GO) test -tags node -run Snippets ./resolvers
+
+test-postgresql: ## run the tests of SQL with PostgreSQL 14, 16, 17 and 18, too (needs Node, and Linux on x86-64)
+	cd internal/pgtest/versions && npm ci
+	GO=$(GO) internal/pgtest/versions/run.sh
 
 test-zoo: ## put a receiver in Node through every test scenario (needs Node)
 	cd internal/snippet/node && npm ci

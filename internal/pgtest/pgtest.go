@@ -28,6 +28,10 @@ import (
 // place of a private one; its role must be allowed to create databases.
 const EnvURL = "TEST_DATABASE_URL"
 
+// EnvBinDir names the one with the directory of the binaries of a private server,
+// in the place of the newest that is installed.
+const EnvBinDir = "TEST_POSTGRES_BIN"
+
 // MasterKey seals the secrets of the tests' databases.
 var MasterKey = seal.Key([]byte("the master key of all the tests!"))
 
@@ -82,6 +86,7 @@ func Run(m *testing.M) (code int) {
 		started.Lock()
 		defer started.Unlock()
 		if started.server != nil {
+			_ = started.server.admin.Close()
 			started.server.stop()
 		}
 	}()
@@ -107,7 +112,7 @@ func shared() (*server, error) {
 type server struct {
 	url   string
 	admin *sql.DB
-	stop  func()
+	stop  func() // of a private one
 
 	names atomic.Int64
 	// copying: PostgreSQL refuses to copy a database that another session uses,
@@ -145,14 +150,15 @@ func (s *server) startPrivate(ctx context.Context) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	postgres, err := embedded.Start(ctx, embedded.Options{Dir: filepath.Join(dir, "data"), Volatile: true, MaxConnections: 500})
+	postgres, err := embedded.Start(ctx, embedded.Options{
+		Dir: filepath.Join(dir, "data"), BinDir: os.Getenv(EnvBinDir), Volatile: true, MaxConnections: 500,
+	})
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return err
 	}
 	s.url = postgres.URL()
 	s.stop = func() {
-		_ = s.admin.Close()
 		_ = postgres.Close()
 		_ = os.RemoveAll(dir)
 	}
