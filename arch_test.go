@@ -181,7 +181,7 @@ func TestWorkspaceComesFirst(t *testing.T) {
 	installation := []string{
 		"Ping", "Migrate", "MakePartitions", "EnsureEventTypes", "InsertEventType", "ChangeEventType", "ChangeEventTypes", "EventTypes", "FullEventTypes", "EventTypeSchemas",
 		"EnsureWorkspace", "InsertWorkspace", "UpdateWorkspace", "DeleteWorkspace", "Workspace", "Workspaces", "CountWorkspaces",
-		"InsertOperatorKey", "APIKeyByHash", "TouchAPIKeys", "StillOpen", "Notify", "Listen", "CheckSealing", "RotateSealing",
+		"InsertOperatorKey", "RevokeOtherOperatorKeys", "RevokeOperatorKey", "APIKeyByHash", "TouchAPIKeys", "StillOpen", "Notify", "Listen", "CheckSealing", "RotateSealing",
 		"EndLeftTestRuns", "Check", "QueueDepth",
 		"Ingest", "ClaimDue", "ClaimParked", "Parked", "Settle", "JoinNodes", "FreeLeft", "WebhooksVersions",
 	}

@@ -102,7 +102,7 @@ func devHandler(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = store.close() })
-	ready, err := prepare(b.Context(), c, store.DB)
+	ready, err := prepare(b.Context(), c, store.DB, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

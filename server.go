@@ -164,7 +164,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	}
 	defer func() { err = errors.Join(err, store.close()) }()
 
-	setup, err := prepare(ctx, c, store.DB)
+	setup, err := prepare(ctx, c, store.DB, log)
 	if err != nil {
 		return err
 	}

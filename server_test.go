@@ -64,7 +64,8 @@ func serveReceiver() {
 //	serve [VAR=VALUE...]     start HookQL; a database per scenario, whose URL
 //	                         is in $DATABASE_URL, or with embedded=1 its own
 //	                         PostgreSQL
-//	restart [-kill]          stop it, or kill it with -9, and start it again
+//	restart [-kill] [VAR=VALUE...]
+//	                         stop it, or kill it with -9, and start it again
 //	gql FILE [NAME=VALUE...] ["HEADER: VALUE"...]
 //	                         send a document; the answer is on stdout
 //	json PATH WANT           compare a value of the last answer
@@ -90,7 +91,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": func(ts *testscript.TestScript, _ bool, args []string) { of(ts).serve(ts, args) },
 			"restart": func(ts *testscript.TestScript, _ bool, args []string) {
-				of(ts).restart(ts, len(args) == 1 && args[0] == "-kill")
+				of(ts).restart(ts, args)
 			},
 			"gql":        func(ts *testscript.TestScript, _ bool, args []string) { of(ts).gql(ts, args) },
 			"json":       func(ts *testscript.TestScript, _ bool, args []string) { of(ts).json(ts, args) },
@@ -172,12 +173,13 @@ func (s *scenario) run(ts *testscript.TestScript) {
 	}
 }
 
-func (s *scenario) restart(ts *testscript.TestScript, kill bool) {
-	if kill {
-		s.server.end(syscall.SIGKILL)
-	} else {
-		s.server.end(syscall.SIGTERM)
+func (s *scenario) restart(ts *testscript.TestScript, args []string) {
+	signal := syscall.SIGTERM
+	if len(args) > 0 && args[0] == "-kill" {
+		signal, args = syscall.SIGKILL, args[1:]
 	}
+	s.server.end(signal)
+	s.env = append(s.env, args...) // the last of a name counts
 	s.run(ts)
 }
 

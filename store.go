@@ -145,7 +145,7 @@ type setup struct {
 	newKey auth.Token
 }
 
-func prepare(ctx context.Context, c config.Config, store *db.DB) (s setup, err error) {
+func prepare(ctx context.Context, c config.Config, store *db.DB, log *slog.Logger) (s setup, err error) {
 	if s.workspaceID, err = store.EnsureWorkspace(ctx, defaultWorkspace); err != nil {
 		return s, err
 	}
@@ -160,14 +160,28 @@ func prepare(ctx context.Context, c config.Config, store *db.DB) (s setup, err e
 	if err := store.EnsureEventTypes(ctx, types); err != nil {
 		return s, err
 	}
-	if c.OperatorKey == "" && !c.Dev {
-		s.newKey, err = firstKey(ctx, store)
+	switch {
+	case c.Dev:
+	case c.OperatorKey != "":
+		err = keepOnly(ctx, auth.Token(c.OperatorKey), store, log)
+	default:
+		s.newKey, err = newKey(ctx, store)
 	}
 	return s, err
 }
 
-// firstKey makes the operator's key unless there is one, "" then.
-func firstKey(ctx context.Context, store *db.DB) (auth.Token, error) {
+// keepOnly makes the operator's keys open no more that were printed, for the
+// one of the configuration has come in their place.
+func keepOnly(ctx context.Context, configured auth.Token, store *db.DB, log *slog.Logger) error {
+	n, err := store.RevokeOtherOperatorKeys(ctx, configured.Hash(), webhook.Now())
+	if n > 0 {
+		log.WarnContext(ctx, "HOOKQL_OPERATOR_KEY is set, so the operator's key that was printed earlier was revoked")
+	}
+	return err
+}
+
+// newKey makes the operator's key unless there is one that opens, "" then.
+func newKey(ctx context.Context, store *db.DB) (auth.Token, error) {
 	token := auth.NewToken()
 	key := &webhook.APIKey{ID: webhook.NewID(webhook.APIKeyPrefix), Name: "operator", Prefix: token.Prefix()}
 	made, err := store.InsertOperatorKey(ctx, key, token.Hash())

@@ -62,10 +62,10 @@ LOCK TABLE api_keys IN SHARE ROW EXCLUSIVE MODE`)
 var insertOperatorKey = newStatement("api_keys.insert_operator", `
 INSERT INTO api_keys (id, name, prefix, token_hash)
 SELECT $1, $2, $3, $4
-WHERE NOT EXISTS (SELECT FROM api_keys WHERE workspace_id IS NULL)`)
+WHERE NOT EXISTS (SELECT FROM api_keys WHERE workspace_id IS NULL AND revoked_at IS NULL)`)
 
 // InsertOperatorKey keeps the SHA-256 of an operator's token unless there is an
-// operator's key already, and says whether it did.
+// operator's key already that opens, and says whether it did.
 func (d *DB) InsertOperatorKey(ctx context.Context, k *webhook.APIKey, hash [32]byte) (inserted bool, err error) {
 	err = d.inTx(ctx, func(tx *sqlx.Tx) error {
 		if _, err := d.exec(ctx, tx, lockAPIKeys); err != nil {
@@ -76,6 +76,35 @@ func (d *DB) InsertOperatorKey(ctx context.Context, k *webhook.APIKey, hash [32]
 		return err
 	})
 	return inserted, err
+}
+
+var revokeOtherOperatorKeys = newStatement("api_keys.revoke_other_operators", `
+UPDATE api_keys
+SET revoked_at = $2
+WHERE workspace_id IS NULL
+	AND revoked_at IS NULL
+	AND token_hash <> $1`)
+
+// RevokeOtherOperatorKeys makes every operator's key open no more but the one
+// whose token has a SHA-256, and says how many those were.
+func (d *DB) RevokeOtherOperatorKeys(ctx context.Context, hash [32]byte, now time.Time) (int64, error) {
+	return d.exec(ctx, d.pool, revokeOtherOperatorKeys, hash[:], now)
+}
+
+var revokeOperatorKey = newStatement("api_keys.revoke_operator", `
+UPDATE api_keys
+SET revoked_at = coalesce(revoked_at, $2)
+WHERE workspace_id IS NULL
+	AND id = $1
+RETURNING`+apiKeyColumns)
+
+// RevokeOperatorKey is RevokeAPIKey of an operator's key.
+func (d *DB) RevokeOperatorKey(ctx context.Context, id string, now time.Time) (*webhook.APIKey, error) {
+	var row apiKeyRow
+	if err := d.get(ctx, d.pool, revokeOperatorKey, &row, text(id), now); err != nil {
+		return nil, err
+	}
+	return row.apiKey(), nil
 }
 
 // A workspace that was deleted meanwhile gets no key.

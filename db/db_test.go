@@ -585,3 +585,50 @@ func TestOnlyOneFirstOperatorKey(t *testing.T) {
 		t.Errorf("%d of %d racers inserted a key, want 1", n, racers)
 	}
 }
+
+// TestRevokedOperatorKeysAreReplaced revokes operators' keys, all but one and one
+// by its id: a new one is made once none opens, and workspaces' keys stay.
+func TestRevokedOperatorKeysAreReplaced(t *testing.T) {
+	t.Parallel()
+	d, workspaceID := open(t)
+	now := webhook.Now()
+	first, second := [32]byte{1}, [32]byte{2}
+	issue := func(hash [32]byte) (id string, made bool) {
+		t.Helper()
+		id = webhook.NewID(webhook.APIKeyPrefix)
+		made, err := d.InsertOperatorKey(t.Context(), &webhook.APIKey{ID: id, Name: "operator"}, hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id, made
+	}
+	opens := func(hash [32]byte) bool {
+		t.Helper()
+		k, err := d.APIKeyByHash(t.Context(), hash)
+		return err == nil && k.Usable(now)
+	}
+	customers := &webhook.APIKey{ID: webhook.NewID(webhook.APIKeyPrefix), WorkspaceID: &workspaceID, Name: "x", CreatedAt: now}
+	if err := d.InsertAPIKey(t.Context(), workspaceID, customers, [32]byte{9}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.RevokeOperatorKey(t.Context(), customers.ID, now); !errors.Is(err, webhook.NotFound) {
+		t.Errorf("RevokeOperatorKey of a workspace's key = %v, want NOT_FOUND", err)
+	}
+	issue(first)
+	if n, err := d.RevokeOtherOperatorKeys(t.Context(), first, now); n != 0 || err != nil || !opens(first) {
+		t.Errorf("the key that is to stay was revoked: %d, %v", n, err)
+	}
+	if n, err := d.RevokeOtherOperatorKeys(t.Context(), [32]byte{3}, now); n != 1 || err != nil || opens(first) {
+		t.Errorf("RevokeOtherOperatorKeys = %d, %v, want 1 that opens no more", n, err)
+	}
+	id, made := issue(second)
+	if _, again := issue([32]byte{4}); !made || again || !opens(second) {
+		t.Errorf("made %t, and again %t; want one key where none opened", made, again)
+	}
+	if k, err := d.RevokeOperatorKey(t.Context(), id, now); err != nil || k.RevokedAt == nil || opens(second) {
+		t.Errorf("RevokeOperatorKey = %+v, %v", k, err)
+	}
+	if !opens([32]byte{9}) {
+		t.Error("a workspace's key was revoked with the operator's")
+	}
+}

@@ -3977,7 +3977,7 @@ type Mutation {
     input: CreateApiKeyInput!
   ): CreateApiKeyPayload @hasScope(scope: API_KEYS_WRITE)
 
-  """Revokes an API key. No process opens to it for more than another second."""
+  """Revokes an API key of the workspace that the request works in; operators revoke theirs, too, by the id that ` + "`" + `viewer` + "`" + ` tells. No process opens to it for more than another second."""
   revokeApiKey(
     """Which key."""
     input: RevokeApiKeyInput!

@@ -79,15 +79,24 @@ func (r mutationResolver) createAPIKey(ctx context.Context, input graph.CreateAP
 
 // RevokeAPIKey makes a key open no more.
 func (r mutationResolver) RevokeAPIKey(ctx context.Context, input graph.RevokeAPIKeyInput) (*graph.RevokeAPIKeyPayload, error) {
+	key, err := r.revokeAPIKey(ctx, input.ID)
+	if errors.Is(err, webhook.NotFound) {
+		err = webhook.NewError(webhook.NotFound, "There is no key with this id in your workspace.", "id")
+	}
+	payload := &graph.RevokeAPIKeyPayload{APIKey: key}
+	payload.UserErrors, err = userErrors(err, "input")
+	return payload, err
+}
+
+// revokeAPIKey revokes a key of the workspace; for operators, also one of theirs.
+func (r mutationResolver) revokeAPIKey(ctx context.Context, id string) (*webhook.APIKey, error) {
 	workspaceID, err := workspace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	payload := &graph.RevokeAPIKeyPayload{}
-	payload.APIKey, err = r.DB.RevokeAPIKey(ctx, workspaceID, input.ID, webhook.Now())
-	if errors.Is(err, webhook.NotFound) {
-		err = webhook.NewError(webhook.NotFound, "There is no key with this id in your workspace.", "id")
+	key, err := r.DB.RevokeAPIKey(ctx, workspaceID, id, webhook.Now())
+	if errors.Is(err, webhook.NotFound) && auth.CallerOf(ctx).Operator {
+		return r.DB.RevokeOperatorKey(ctx, id, webhook.Now())
 	}
-	payload.UserErrors, err = userErrors(err, "input")
-	return payload, err
+	return key, err
 }

@@ -230,7 +230,7 @@ func unauthenticated(reason string, keySent bool) *Refusal {
 	return &Refusal{
 		status: http.StatusUnauthorized, Code: graphqlhttp.Unauthenticated, Reason: reason, challenge: challenge,
 		message: reason + " Send the header `Authorization: Bearer KEY` with a key of your workspace; " +
-			"the operator's is the one that HOOKQL_OPERATOR_KEY holds, or that HookQL printed at its first start.",
+			"the operator's is the one that HOOKQL_OPERATOR_KEY holds, or that HookQL printed when it started without.",
 	}
 }
 
