@@ -106,5 +106,9 @@ func ready(w http.ResponseWriter, r *http.Request, store *db.DB) {
 		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 		return
 	}
+	if store.LacksMasterKey() {
+		http.Error(w, db.ErrMasterKey.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	_, _ = io.WriteString(w, "ready\n")
 }

@@ -209,6 +209,7 @@ func serve(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Log
 	})
 	group.Go(func() error { return keys.Run(ctx) })
 	group.Go(func() error { return keys.RunSessions(ctx) })
+	group.Go(func() error { return store.watchSealing(ctx, log) })
 	if metricsListener != nil {
 		group.Go(func() error { return metrics.serve(ctx, metricsListener) })
 	}

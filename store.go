@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/db/embedded"
@@ -110,6 +111,42 @@ func keepKey(path string) (seal.Key, error) {
 	}
 	_, err = file.WriteString(key.Text() + "\n")
 	return key, errors.Join(err, file.Sync(), file.Close())
+}
+
+// sealingPeriod is how often a process looks whether it still has the master
+// key; the database is asked once a minute.
+const sealingPeriod = 5 * time.Second
+
+// watchSealing says in the log when this process lacks the master key, because
+// it was replaced while others served, and when it no longer does, until ctx is
+// done.
+func (s *store) watchSealing(ctx context.Context, log *slog.Logger) error {
+	tick := time.NewTicker(sealingPeriod)
+	defer tick.Stop()
+	for lacking := false; ; {
+		select {
+		case <-tick.C:
+			lacking = s.lookAtSealing(ctx, lacking, log)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// lookAtSealing looks once, and says whether the key is lacking now.
+func (s *store) lookAtSealing(ctx context.Context, before bool, log *slog.Logger) bool {
+	ctx, cancel := context.WithTimeout(ctx, sealingPeriod)
+	defer cancel()
+	_ = s.CheckSealing(ctx) // that the database does not answer is told by others
+	lacking := s.LacksMasterKey()
+	switch {
+	case lacking && !before:
+		log.ErrorContext(ctx, "this process lacks the master key: it cannot read secrets, publish or deliver, and is not ready; "+
+			"start it again with the HOOKQL_MASTER_KEY that `hookql keys rotate` ran with", "error", db.ErrMasterKey)
+	case before && !lacking:
+		log.InfoContext(ctx, "this process has the master key again")
+	}
+	return lacking
 }
 
 func rotateKeys(ctx context.Context, c config.Config, stdout io.Writer, log *slog.Logger) error {

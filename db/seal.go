@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -33,7 +34,10 @@ type sealer struct {
 	mu     sync.Mutex
 	keys   map[string]seal.Cipher // by id; guarded by mu
 	newest string                 // guarded by mu
-	looked time.Time              // guarded by mu
+	looked time.Time              // when the data keys were last read, opened or not; guarded by mu
+
+	// refused: the masters did not open what was last read. Changed under mu.
+	refused atomic.Bool
 }
 
 type sealingKeyRow struct {
@@ -48,10 +52,13 @@ SELECT id, sealed FROM sealing_keys ORDER BY id`)
 func (d *DB) currentKey(ctx context.Context) (string, seal.Cipher, error) {
 	d.sealer.mu.Lock()
 	defer d.sealer.mu.Unlock()
-	if d.sealer.newest == "" || time.Since(d.sealer.looked) > lookEvery {
+	switch {
+	case d.sealer.newest == "" || time.Since(d.sealer.looked) > lookEvery:
 		if err := d.readSealingKeys(ctx); err != nil {
 			return "", seal.Cipher{}, err
 		}
+	case d.sealer.refused.Load():
+		return "", seal.Cipher{}, ErrMasterKey
 	}
 	if d.sealer.newest == "" {
 		if err := d.makeFirstSealingKey(ctx); err != nil {
@@ -67,6 +74,9 @@ func (d *DB) keyByID(ctx context.Context, id string) (seal.Cipher, error) {
 	defer d.sealer.mu.Unlock()
 	if key, ok := d.sealer.keys[id]; ok {
 		return key, nil
+	}
+	if d.sealer.refused.Load() && time.Since(d.sealer.looked) <= lookEvery {
+		return seal.Cipher{}, ErrMasterKey
 	}
 	if err := d.readSealingKeys(ctx); err != nil {
 		return seal.Cipher{}, err
@@ -84,16 +94,19 @@ func (d *DB) readSealingKeys(ctx context.Context) error {
 	if err := d.keys.SelectContext(ctx, &rows, listSealingKeys.text); err != nil {
 		return fmt.Errorf("%s: %w", listSealingKeys.name, err)
 	}
+	d.sealer.looked = time.Now()
 	keys := make(map[string]seal.Cipher, len(rows))
+	newest := ""
 	for _, r := range rows {
 		key, err := d.sealer.unwrap(r)
 		if err != nil {
+			d.sealer.refused.Store(true)
 			return err
 		}
-		keys[r.ID] = key.Cipher()
-		d.sealer.newest = r.ID
+		keys[r.ID], newest = key.Cipher(), r.ID
 	}
-	d.sealer.keys, d.sealer.looked = keys, time.Now()
+	d.sealer.keys, d.sealer.newest = keys, newest
+	d.sealer.refused.Store(false)
 	return nil
 }
 
@@ -176,11 +189,16 @@ func (d *DB) unseal(ctx context.Context, text, place string) (string, error) {
 }
 
 // CheckSealing says whether the master keys open what is in the database; it
-// makes the first data key. ErrMasterKey where they do not.
+// makes the first data key. ErrMasterKey where they do not. It asks the database
+// once a minute at most, however often it is called.
 func (d *DB) CheckSealing(ctx context.Context) error {
 	_, _, err := d.currentKey(ctx)
 	return err
 }
+
+// LacksMasterKey says whether the master keys did not open what is in the
+// database when it was last read. It asks nobody.
+func (d *DB) LacksMasterKey() bool { return d.sealer.refused.Load() }
 
 var listSealedOtherwise = newStatement("webhooks.list_sealed_otherwise", `
 SELECT id, workspace_id

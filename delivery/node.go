@@ -138,16 +138,18 @@ func (e *Engine) alive() int { return max(int(e.living.Load()), 1) }
 func (e *Engine) keepDirectory(ctx context.Context) {
 	tick := time.NewTicker(refreshPeriod)
 	defer tick.Stop()
-	for {
+	for failed := false; ; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 		refresh, cancel := context.WithTimeout(ctx, nodeTime)
-		if err := e.directory.refresh(refresh); err != nil && ctx.Err() == nil {
-			e.log().WarnContext(ctx, "changes of webhooks were not read", "error", err)
+		err := e.directory.refresh(refresh)
+		if err != nil && !failed && ctx.Err() == nil {
+			e.log().WarnContext(ctx, "changes of webhooks were not read; it is tried again and again", "error", err)
 		}
+		failed = err != nil
 		cancel()
 	}
 }

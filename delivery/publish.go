@@ -27,6 +27,10 @@ const (
 	overloadedFor = 500 * time.Millisecond
 )
 
+// ErrNotKept is the error of Publish where it is known that nothing was kept,
+// though it is nothing that the caller can mend.
+var ErrNotKept = errors.New("nothing was published")
+
 // publisher writes what requests publish, many requests at a time: while one
 // write is under way the next gathers, so a lone request waits for nothing.
 type publisher struct {
@@ -49,8 +53,9 @@ type publishRequest struct {
 // were published before under their uid are not again, and say so. The events are at
 // least one, of one workspace, have passed their checks, and their uids differ.
 // The error is a *webhook.Error
-// where nothing was kept because there is too much to do. Any other error
-// leaves it open: whoever publishes again under the same uid is safe.
+// where nothing was kept because there is too much to do, and ErrNotKept where
+// the webhooks cannot be read. Any other error leaves it open: whoever publishes
+// again under the same uid is safe.
 func (e *Engine) Publish(ctx context.Context, p webhook.Publication) error {
 	r, err := e.enqueue(p)
 	if err != nil {
@@ -198,11 +203,17 @@ func (e *Engine) ingest(ctx context.Context, batch []*publishRequest) ([]*item, 
 		}
 		for _, id := range stale {
 			if _, err := e.directory.load(ctx, id); err != nil {
-				return nil, err
+				return nil, e.notKept(err)
 			}
 		}
 	}
-	return nil, errors.New("the webhooks change faster than events can be matched with them")
+	return nil, e.notKept(errors.New("the webhooks change faster than events can be matched with them"))
+}
+
+// notKept counts a failure before anything was written.
+func (e *Engine) notKept(err error) error {
+	e.Metrics.wrote(StepIngest, 0, time.Time{}, err)
+	return fmt.Errorf("%w: match events with webhooks: %w", ErrNotKept, err)
 }
 
 // written counts the events that a write has kept.
@@ -229,7 +240,7 @@ func (e *Engine) match(ctx context.Context, batch []*publishRequest) (versions m
 		}
 		ros, err := e.directory.roster(ctx, workspaceID)
 		if err != nil {
-			r.err = fmt.Errorf("match events with webhooks: %w", err)
+			r.err = e.notKept(err)
 			continue
 		}
 		if ros.closed {

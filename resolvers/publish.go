@@ -101,11 +101,17 @@ func (r *Resolver) asPublished(ctx context.Context, workspaceID string, publicat
 }
 
 // orUnknown says that nobody knows whether something was published, unless it
-// is known that it was not, or who asked is gone.
+// is known that it was not, or who asked is gone. Without the master key it is
+// no use to try again: that is a fault.
 func orUnknown(ctx context.Context, err error) error {
 	var mistake *webhook.Error
-	if errors.As(err, &mistake) || ctx.Err() != nil {
+	if errors.As(err, &mistake) || ctx.Err() != nil || errors.Is(err, db.ErrMasterKey) {
 		return err
+	}
+	if errors.Is(err, delivery.ErrNotKept) {
+		mistake = webhook.NewError(webhook.Overloaded, "The webhooks could not be read just now, so nothing was published. Try again soon.")
+		mistake.RetryAfter = time.Second
+		return mistake
 	}
 	unknown := webhook.NewError(webhook.Overloaded,
 		"The database did not say whether this was kept. Publish it again under the same `uid`: then it is published once, whatever became of it now.")

@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hookql/hookql/db"
+	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -249,5 +252,31 @@ func TestPublishEnforcesSchemas(t *testing.T) {
 	if got := b.mistakes(t, `mutation($input: CreateEventTypeInput!) { createEventType(input: $input) { userErrors { code message field } } }`,
 		object{"name": "x", "enforceSchema": true}); !cmp.Equal(got, []string{"INVALID input.enforceSchema"}) {
 		t.Errorf("a schema that is not there: %v", got)
+	}
+}
+
+// TestWhatBecameOfWhatWasPublished says that nobody knows only where nobody
+// knows, and to try again only where that can help.
+func TestWhatBecameOfWhatWasPublished(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err  error
+		says string // "": it is a fault
+	}{
+		"the write failed":               {errors.New("connection reset"), "did not say whether this was kept"},
+		"the webhooks cannot be read":    {fmt.Errorf("%w: connection reset", delivery.ErrNotKept), "nothing was published. Try again soon."},
+		"the secrets cannot be unsealed": {fmt.Errorf("%w: %w", delivery.ErrNotKept, db.ErrMasterKey), ""},
+		"there is too much to do":        {webhook.NewError(webhook.Overloaded, "too much"), "too much"},
+	} {
+		list, err := userErrors(orUnknown(t.Context(), c.err))
+		if c.says == "" {
+			if !errors.Is(err, c.err) {
+				t.Errorf("%s: %v, %v, want the fault", name, list, err)
+			}
+			continue
+		}
+		if err != nil || len(list) != 1 || list[0].Code != webhook.Overloaded || !strings.Contains(list[0].Message, c.says) {
+			t.Errorf("%s: %v, %v, want OVERLOADED and %q", name, list, err, c.says)
+		}
 	}
 }
