@@ -105,7 +105,7 @@ func answerTo(b *testing.B, a abuse, url string) []byte {
 // fillPage registers 25 webhooks in the default workspace.
 func fillPage(b *testing.B, store *db.DB) (workspaceID string) {
 	b.Helper()
-	workspaceID, err := store.EnsureWorkspace(b.Context(), defaultWorkspace)
+	workspaceID, err := store.EnsureWorkspace(b.Context(), webhook.DefaultWorkspace)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func value(f *dto.MetricFamily, label string) float64 {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	store := pgtest.New(t)
-	workspaceID, err := store.EnsureWorkspace(t.Context(), defaultWorkspace)
+	workspaceID, err := store.EnsureWorkspace(t.Context(), webhook.DefaultWorkspace)
 	if err != nil {
 		t.Fatal(err)
 	}

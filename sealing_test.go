@@ -10,6 +10,7 @@ import (
 	"github.com/hookql/hookql/db"
 	"github.com/hookql/hookql/internal/pgtest"
 	"github.com/hookql/hookql/internal/seal"
+	"github.com/hookql/hookql/internal/webhook"
 )
 
 // TestLookAtSealing replaces the master key under a process that lacks the new
@@ -28,7 +29,7 @@ func TestLookAtSealing(t *testing.T) {
 	newKey := seal.NewKey()
 	process := &store{DB: openWith(pgtest.MasterKey)}
 	other := openWith(newKey, pgtest.MasterKey)
-	workspaceID, err := process.EnsureWorkspace(t.Context(), defaultWorkspace)
+	workspaceID, err := process.EnsureWorkspace(t.Context(), webhook.DefaultWorkspace)
 	if err != nil {
 		t.Fatal(err)
 	}

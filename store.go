@@ -171,10 +171,6 @@ func (s *store) close() (err error) {
 	return err
 }
 
-// defaultWorkspace is the uid of the workspace that operators work in who name
-// none.
-const defaultWorkspace = "default"
-
 // setup is what has to be in the database before the first request.
 type setup struct {
 	workspaceID string
@@ -183,7 +179,7 @@ type setup struct {
 }
 
 func prepare(ctx context.Context, c config.Config, store *db.DB, log *slog.Logger) (s setup, err error) {
-	if s.workspaceID, err = store.EnsureWorkspace(ctx, defaultWorkspace); err != nil {
+	if s.workspaceID, err = store.EnsureWorkspace(ctx, webhook.DefaultWorkspace); err != nil {
 		return s, err
 	}
 	types := webhook.OwnEventTypes()

@@ -3965,7 +3965,7 @@ type Mutation {
     input: UpdateWorkspaceInput!
   ): UpdateWorkspacePayload @hasScope(scope: WORKSPACES_WRITE)
 
-  """Closes a workspace and deletes what it holds: webhooks, test runs and keys at once; events and deliveries, which nobody can read from then on, within minutes. For operators."""
+  """Closes a workspace and deletes what it holds: webhooks, test runs and keys at once; events and deliveries, which nobody can read from then on, within minutes. The workspace ` + "`" + `default` + "`" + ` stays: ` + "`" + `WRONG_STATE` + "`" + `. For operators."""
   deleteWorkspace(
     """Which workspace."""
     input: DeleteWorkspaceInput!
@@ -4353,7 +4353,7 @@ input UpdateWorkspaceInput {
   id: ID!
   """Display name."""
   name: String
-  """The platform's own id."""
+  """The platform's own id. That of ` + "`" + `default` + "`" + ` stays."""
   uid: String
   """Free data, replaced whole."""
   metadata: JSON

@@ -924,7 +924,7 @@ type UpdateWorkspaceInput struct {
 	ID string `json:"id"`
 	// Display name.
 	Name graphql.Omittable[*string] `json:"name,omitempty"`
-	// The platform's own id.
+	// The platform's own id. That of `default` stays.
 	UID graphql.Omittable[*string] `json:"uid,omitempty"`
 	// Free data, replaced whole.
 	Metadata graphql.Omittable[json.RawMessage] `json:"metadata,omitempty"`

@@ -138,8 +138,12 @@ func (r mutationResolver) updateWorkspace(ctx context.Context, input graph.Updat
 		return nil, orNoWorkspace(err, input.ID)
 	}
 	var errs webhook.Errors
+	wasDefault := w.UID == webhook.DefaultWorkspace
 	change(&errs, "name", input.Name, &w.Name)
 	change(&errs, "uid", input.UID, &w.UID)
+	if wasDefault && w.UID != webhook.DefaultWorkspace {
+		errs = append(errs, stays("uid"))
+	}
 	changeList(&errs, "metadata", input.Metadata, &w.Metadata)
 	if err := append(errs, w.Validate()...).OrNil(); err != nil {
 		return nil, err
@@ -155,7 +159,11 @@ func (r mutationResolver) updateWorkspace(ctx context.Context, input graph.Updat
 func (r mutationResolver) DeleteWorkspace(ctx context.Context, input graph.DeleteWorkspaceInput) (*graph.DeleteWorkspacePayload, error) {
 	payload := &graph.DeleteWorkspacePayload{}
 	w, err := r.DB.Workspace(ctx, input.ID)
-	if err == nil {
+	switch {
+	case err != nil:
+	case w.UID == webhook.DefaultWorkspace:
+		err = stays("id")
+	default:
 		err = r.DB.DeleteWorkspace(ctx, w.ID)
 	}
 	if err == nil {
@@ -164,6 +172,13 @@ func (r mutationResolver) DeleteWorkspace(ctx context.Context, input graph.Delet
 	}
 	payload.UserErrors, err = userErrors(orNoWorkspace(err, input.ID), "input")
 	return payload, err
+}
+
+// stays says that the default workspace cannot go, nor its uid.
+func stays(field string) *webhook.Error {
+	return webhook.NewError(webhook.WrongState, fmt.Sprintf(
+		"Requests of operators without the header `%s` work in the workspace %q, so it stays, with this uid. Delete what is in it instead, or leave it empty.",
+		auth.WorkspaceHeader, webhook.DefaultWorkspace), field)
 }
 
 // orNoWorkspace puts "not found" into words.

@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// DefaultWorkspace is the uid of the workspace that operators work in who name
+// none. There always is one.
+const DefaultWorkspace = "default"
+
 // Workspace is one customer of the platform. What is in it never sees what is
 // in another.
 type Workspace struct {
