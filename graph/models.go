@@ -117,7 +117,7 @@ type CreateEventTypeInput struct {
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
 	// Whether to refuse events at publishing whose data do not fit `schema`.
 	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
-	// A payload for tests that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
+	// A payload for tests, an object that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }
 
@@ -858,7 +858,7 @@ type UpdateEventTypeInput struct {
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
 	// Whether to refuse events at publishing whose data do not fit `schema`.
 	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
-	// A payload for tests.
+	// A payload for tests, an object that fits `schema`.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }
 
