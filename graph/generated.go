@@ -5032,7 +5032,10 @@ input TestWebhookInput {
   scenarios: [String!]
   """Who can say how often an event took effect. Without one the scenarios about duplicates end as ` + "`" + `WARN` + "`" + ` at best."""
   witness: TestWitnessInput
-  """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
+  """
+  Switch the webhook on when every test of this run succeeded. For a registered webhook only. Where it was changed meanwhile it
+  stays as it is: a run that is waited for says so by ` + "`" + `CONFLICT` + "`" + `, else read ` + "`" + `Webhook.active` + "`" + ` at the run's end.
+  """
   activate: Boolean = false
   """
   Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRunProgress` + "`" + `, or ask for

@@ -814,7 +814,8 @@ type TestWebhookInput struct {
 	Scenarios graphql.Omittable[[]string] `json:"scenarios,omitempty"`
 	// Who can say how often an event took effect. Without one the scenarios about duplicates end as `WARN` at best.
 	Witness graphql.Omittable[*TestWitnessInput] `json:"witness,omitempty"`
-	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
+	// Switch the webhook on when every test of this run succeeded. For a registered webhook only. Where it was changed meanwhile it
+	// stays as it is: a run that is waited for says so by `CONFLICT`, else read `Webhook.active` at the run's end.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
 	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRunProgress`, or ask for
 	// `testRun` until its `status` is no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look
