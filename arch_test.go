@@ -29,7 +29,7 @@ var imports = map[string][]string{
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
 	"internal/catalogue":   {"internal/payload", "internal/webhook", "github.com/goccy/go-yaml"},
-	"internal/config":      {"internal/seal"},
+	"internal/config":      {"internal/seal", "github.com/agnivade/levenshtein"},
 	"internal/faults":      {},
 	"internal/golden":      {"github.com/google/go-cmp"},
 	"internal/graphiql":    {},
