@@ -69,8 +69,12 @@ func (m *metrics) bind(e *delivery.Metrics) {
 		Help: "Writes to the queue that failed, which are tried again but for those of requests.",
 	}, []string{"step"})
 	m.registry.MustRegister(attempts, took, failed)
+	// All are there from the beginning on, so that the first one shows as an increase.
+	for _, outcome := range webhook.Outcomes() {
+		attempts.WithLabelValues(string(outcome))
+	}
 	for _, step := range []delivery.Step{delivery.StepIngest, delivery.StepClaim, delivery.StepSettle} {
-		failed.WithLabelValues(string(step)) // so that the first one shows as an increase
+		failed.WithLabelValues(string(step))
 	}
 	e.Attempted = func(outcome webhook.Outcome, d time.Duration) {
 		attempts.WithLabelValues(string(outcome)).Inc()

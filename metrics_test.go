@@ -156,6 +156,38 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
+// TestCountersAreThereFromTheBeginning looks for every outcome of the schema, and
+// every step, before anything was sent.
+func TestCountersAreThereFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	schema, err := os.ReadFile("schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, enum, _ := strings.Cut(string(schema), "\nenum Outcome {")
+	enum, _, _ = strings.Cut(enum, "\n}")
+	outcomes := regexp.MustCompile(`(?m)^  ([A-Z_]+)$`).FindAllStringSubmatch(enum, -1)
+	if len(outcomes) == 0 {
+		t.Fatal("the schema has no outcomes")
+	}
+	log := slog.New(slog.DiscardHandler)
+	store := pgtest.New(t)
+	m := newMetrics(newEngine(config.Config{}, &net.TCPAddr{}, store, log), store, log)
+	w := httptest.NewRecorder()
+	m.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	families := parse(t, w.Body)
+	for _, outcome := range outcomes {
+		if got := value(families["hookql_attempts_total"], outcome[1]); got != 0 {
+			t.Errorf("hookql_attempts_total{%s} is %v, want 0", outcome[1], got)
+		}
+	}
+	for _, step := range []string{"ingest", "claim", "settle"} {
+		if got := value(families["hookql_queue_errors_total"], step); got != 0 {
+			t.Errorf("hookql_queue_errors_total{%s} is %v, want 0", step, got)
+		}
+	}
+}
+
 // register makes a webhook that tries again after an hour.
 func register(t *testing.T, insert func(context.Context, string, *webhook.Webhook, webhook.Idempotency) (string, error), workspaceID, url string, active bool) {
 	t.Helper()

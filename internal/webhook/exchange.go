@@ -55,6 +55,14 @@ const (
 	OutcomeCanceled Outcome = "CANCELED"
 )
 
+// Outcomes are all there are.
+func Outcomes() []Outcome {
+	return []Outcome{
+		OutcomeDelivered, OutcomeRejected, OutcomeRedirected, OutcomeTimedOut, OutcomeUnresolved, OutcomeRefused,
+		OutcomeTLSFailed, OutcomeReset, OutcomeMalformed, OutcomeBlocked, OutcomeCanceled,
+	}
+}
+
 // Request is a request exactly as it was written to the wire, or would have
 // been where no connection was made, but for the values of the owner's headers,
 // which are masked. It holds only method and URL where
