@@ -3787,7 +3787,10 @@ type Query {
     input: PreviewDeliveryInput!
   ): DeliveryPreview @hasScope(scope: WEBHOOKS_TEST)
 
-  """Explains whether a received request carries a valid signature, and if not, why not."""
+  """
+  Explains whether a received request carries a valid signature, and if not, why not. A body that differs from what was sent
+  is compared with it: for published events only where the key has the scope ` + "`" + `EVENTS_READ` + "`" + `, and their data is still kept.
+  """
   verifySignature(
     """The request as it was received."""
     input: VerifySignatureInput!
