@@ -5180,7 +5180,7 @@ type TestResult implements Node {
   message: String!
   """How the deciding request ended; ` + "`" + `null` + "`" + ` until done, and where none was sent because the test was skipped or looks below HTTP."""
   outcome: Outcome
-  """When the deciding request was sent; ` + "`" + `null` + "`" + ` while it waits."""
+  """When the deciding request was sent, or a test that looks below HTTP began; ` + "`" + `null` + "`" + ` while it waits, and where nothing was sent."""
   startedAt: DateTime
   """How long the answer took; ` + "`" + `null` + "`" + ` until done."""
   durationMs: Float
