@@ -49,7 +49,7 @@ var imports = map[string][]string{
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
 	"internal/zoo":         {"internal/webhook", "github.com/standard-webhooks/standard-webhooks"},
 	"resolvers": {"db", "delivery", "delivery/probe", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
-		"github.com/google/uuid", "github.com/vektah/gqlparser"},
+		"github.com/agnivade/levenshtein", "github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }
 

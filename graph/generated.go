@@ -4464,7 +4464,7 @@ input CreateEventTypeInput {
   schema: JSON
   """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
   enforceSchema: Boolean = false
-  """A payload for tests that fits ` + "`" + `schema` + "`" + `, at most 64 KiB. Made from ` + "`" + `schema` + "`" + ` when omitted; ` + "`" + `{}` + "`" + ` without one."""
+  """A payload for tests, an object that fits ` + "`" + `schema` + "`" + `, at most 64 KiB. Made from ` + "`" + `schema` + "`" + ` when omitted; ` + "`" + `{}` + "`" + ` without one."""
   example: JSON
 }
 
@@ -4495,7 +4495,7 @@ input UpdateEventTypeInput {
   schema: JSON
   """Whether to refuse events at publishing whose data do not fit ` + "`" + `schema` + "`" + `."""
   enforceSchema: Boolean
-  """A payload for tests."""
+  """A payload for tests, an object that fits ` + "`" + `schema` + "`" + `."""
   example: JSON
 }
 
@@ -5035,7 +5035,10 @@ input TestWebhookInput {
   scenarios: [String!]
   """Who can say how often an event took effect. Without one the scenarios about duplicates end as ` + "`" + `WARN` + "`" + ` at best."""
   witness: TestWitnessInput
-  """Switch the webhook on when every test of this run succeeded. For a registered webhook only."""
+  """
+  Switch the webhook on when every test of this run succeeded. For a registered webhook only. Where it was changed meanwhile it
+  stays as it is: a run that is waited for says so by ` + "`" + `CONFLICT` + "`" + `, else read ` + "`" + `Webhook.active` + "`" + ` at the run's end.
+  """
   activate: Boolean = false
   """
   Whether to answer when every test is done. ` + "`" + `false` + "`" + ` answers at once; follow the run with ` + "`" + `testRunProgress` + "`" + `, or ask for
@@ -5473,7 +5476,10 @@ type Delivery implements Node {
   status: DeliveryStatus!
   """Attempts so far."""
   attemptCount: Int!
-  """When the next attempt is due; ` + "`" + `null` + "`" + ` while one is under way and once it is finished."""
+  """
+  When the next attempt is due; ` + "`" + `null` + "`" + ` while one is under way and once it is finished. It is past where the delivery waits for
+  its turn, or for its webhook to be active again.
+  """
   nextAttemptAt: DateTime
   """The newest attempt; ` + "`" + `null` + "`" + ` before the first has ended."""
   lastAttempt: DeliveryAttempt @hasScope(scope: EVENTS_READ)

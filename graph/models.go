@@ -117,7 +117,7 @@ type CreateEventTypeInput struct {
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
 	// Whether to refuse events at publishing whose data do not fit `schema`.
 	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
-	// A payload for tests that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
+	// A payload for tests, an object that fits `schema`, at most 64 KiB. Made from `schema` when omitted; `{}` without one.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }
 
@@ -814,7 +814,8 @@ type TestWebhookInput struct {
 	Scenarios graphql.Omittable[[]string] `json:"scenarios,omitempty"`
 	// Who can say how often an event took effect. Without one the scenarios about duplicates end as `WARN` at best.
 	Witness graphql.Omittable[*TestWitnessInput] `json:"witness,omitempty"`
-	// Switch the webhook on when every test of this run succeeded. For a registered webhook only.
+	// Switch the webhook on when every test of this run succeeded. For a registered webhook only. Where it was changed meanwhile it
+	// stays as it is: a run that is waited for says so by `CONFLICT`, else read `Webhook.active` at the run's end.
 	Activate graphql.Omittable[*bool] `json:"activate,omitempty"`
 	// Whether to answer when every test is done. `false` answers at once; follow the run with `testRunProgress`, or ask for
 	// `testRun` until its `status` is no longer `RUNNING`. It goes on whatever becomes of this request. With `activate`, look
@@ -858,7 +859,7 @@ type UpdateEventTypeInput struct {
 	Schema graphql.Omittable[json.RawMessage] `json:"schema,omitempty"`
 	// Whether to refuse events at publishing whose data do not fit `schema`.
 	EnforceSchema graphql.Omittable[*bool] `json:"enforceSchema,omitempty"`
-	// A payload for tests.
+	// A payload for tests, an object that fits `schema`.
 	Example graphql.Omittable[json.RawMessage] `json:"example,omitempty"`
 }
 

@@ -39,13 +39,19 @@ func (r deliveryResolver) Attempts(ctx context.Context, d *webhook.Delivery, fir
 	return connection, err
 }
 
-// LastAttempt is the newest attempt of a delivery.
+// LastAttempt is the newest attempt of a delivery. One that ended after the
+// delivery was read is not counted in it, so the one before it is meant.
 func (r deliveryResolver) LastAttempt(ctx context.Context, d *webhook.Delivery) (*webhook.Attempt, error) {
-	slice, err := loadersOf(ctx).attempts(ctx, d.ID, webhook.Page{Limit: 1, FromEnd: true})
-	if err != nil || len(slice.Items) == 0 {
-		return nil, err
+	for limit := 1; limit <= 2; limit++ {
+		slice, err := loadersOf(ctx).attempts(ctx, d.ID, webhook.Page{Limit: limit, FromEnd: true})
+		if err != nil || len(slice.Items) == 0 {
+			return nil, err
+		}
+		if a := slice.Items[0]; a.Number <= d.AttemptCount || a.Late {
+			return a, nil
+		}
 	}
-	return slice.Items[0], nil
+	return nil, nil
 }
 
 // DurationMs is how long an attempt took.

@@ -90,6 +90,34 @@ func (b *bundle) happened(t *testing.T) (h happened) {
 	return h
 }
 
+// TestLastAttempt is one that the delivery counts, as the delivery was read first.
+func TestLastAttempt(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	h := b.happened(t)
+	last := func() (id string) {
+		var got struct {
+			Delivery struct{ LastAttempt *struct{ ID string } }
+		}
+		b.must(t, `query($d: ID!) { delivery(id: $d) { lastAttempt { id } } }`, map[string]any{"d": h.delivery}, &got)
+		if got.Delivery.LastAttempt != nil {
+			id = got.Delivery.LastAttempt.ID
+		}
+		return id
+	}
+	for counted, want := range []string{"", h.attempts[0], h.attempts[1]} {
+		b.sql(t, `UPDATE deliveries SET attempts = $1`, counted)
+		if got := last(); got != want {
+			t.Errorf("with %d counted it is %q, want %q", counted, got, want)
+		}
+	}
+	b.sql(t, `UPDATE deliveries SET attempts = 0`)
+	b.sql(t, `UPDATE attempts SET late = true`) // which are never counted
+	if got := last(); got != h.attempts[1] {
+		t.Errorf("of late ones it is %q", got)
+	}
+}
+
 const wholeDelivery = `fragment Whole on Delivery {
 	id status attemptCount nextAttemptAt webhookId
 	webhook { id }

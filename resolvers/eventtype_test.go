@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookql/hookql/internal/graphqlhttp"
+	"github.com/hookql/hookql/internal/webhook"
 )
 
 const (
@@ -61,15 +62,17 @@ func TestEventTypeIsMadeWhole(t *testing.T) {
 func TestExampleFollowsTheSchema(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.eventType(t, createType, object{"name": "a", "schema": object{"const": 1}})
+	with := func(rule object) object { return object{"required": []any{"n"}, "properties": object{"n": rule}} }
+	n := func(n float64) object { return object{"n": n} }
+	b.eventType(t, createType, object{"name": "a", "schema": with(object{"const": 1})})
 	for _, step := range []struct {
 		change, want object
 	}{
-		{object{"title": "New"}, object{"schema": object{"const": 1.0}, "example": 1.0}},
-		{object{"schema": object{"const": 2}}, object{"schema": object{"const": 2.0}, "example": 2.0}},
-		{object{"schema": object{"type": "integer"}, "example": 7}, object{"schema": object{"type": "integer"}, "example": 7.0}},
-		{object{"schema": object{"minimum": 5}}, object{"schema": object{"minimum": 5.0}, "example": 7.0}},
-		{object{"schema": nil}, object{"schema": nil, "example": 7.0}},
+		{object{"title": "New"}, object{"schema": with(object{"const": 1.0}), "example": n(1)}},
+		{object{"schema": with(object{"const": 2})}, object{"schema": with(object{"const": 2.0}), "example": n(2)}},
+		{object{"schema": with(object{"type": "integer"}), "example": n(7)}, object{"schema": with(object{"type": "integer"}), "example": n(7)}},
+		{object{"schema": with(object{"minimum": 5})}, object{"schema": with(object{"minimum": 5.0}), "example": n(7)}},
+		{object{"schema": nil}, object{"schema": nil, "example": n(7)}},
 		{object{"example": nil}, object{"schema": nil, "example": object{}}},
 	} {
 		step.change["name"] = "a"
@@ -83,7 +86,7 @@ func TestExampleFollowsTheSchema(t *testing.T) {
 func TestMistakesInEventTypes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.eventType(t, createType, object{"name": "a", "schema": object{"type": "integer"}, "example": 5})
+	b.eventType(t, createType, object{"name": "a", "schema": object{"required": []string{"n"}}, "example": object{"n": 5}})
 	for _, c := range []struct {
 		document string
 		input    object
@@ -96,15 +99,17 @@ func TestMistakesInEventTypes(t *testing.T) {
 		{createType, object{"name": "b", "schema": "text"}, []string{"INVALID input.schema"}},
 		{createType, object{"name": "b", "schema": object{"type": "strin"}, "title": ""}, []string{"INVALID input.schema", "REQUIRED input.title"}},
 		{createType, object{"name": "b", "schema": object{"not": object{}}}, []string{"REQUIRED input.example"}},
-		{createType, object{"name": "b", "schema": object{"type": "integer"}, "example": "x"}, []string{"PAYLOAD_MISMATCH input.example"}},
-		{createType, object{"name": "b", "example": strings.Repeat("x", 64<<10)}, []string{"TOO_LONG input.example"}},
+		{createType, object{"name": "b", "schema": object{"required": []string{"n"}}, "example": object{}}, []string{"PAYLOAD_MISMATCH input.example"}},
+		{createType, object{"name": "b", "schema": object{"type": "integer"}}, []string{"INVALID input.example"}},
+		{createType, object{"name": "b", "example": []int{1}}, []string{"INVALID input.example"}},
+		{createType, object{"name": "b", "example": object{"x": strings.Repeat("x", 64<<10)}}, []string{"TOO_LONG input.example"}},
 		{createType, object{"name": "b", "schema": object{"$comment": strings.Repeat("x", 64<<10)}}, []string{"TOO_LONG input.schema"}},
 		{updateType, object{"name": "absent"}, []string{"NOT_FOUND input.name"}},
 		{updateType, object{"name": "webhook.made"}, []string{"INVALID input.name"}},
 		{updateType, object{"name": "a", "title": nil, "category": nil, "description": nil},
 			[]string{"REQUIRED input.category", "REQUIRED input.description", "REQUIRED input.title"}},
-		{updateType, object{"name": "a", "example": "x"}, []string{"PAYLOAD_MISMATCH input.example"}},
-		{updateType, object{"name": "a", "schema": object{"type": "string"}}, []string{"PAYLOAD_MISMATCH input.example"}},
+		{updateType, object{"name": "a", "example": object{}}, []string{"PAYLOAD_MISMATCH input.example"}},
+		{updateType, object{"name": "a", "schema": object{"required": []string{"m"}}}, []string{"PAYLOAD_MISMATCH input.example"}},
 		{archiveType, object{"name": "absent"}, []string{"NOT_FOUND input.name"}},
 		{restoreType, object{"name": "absent"}, []string{"NOT_FOUND input.name"}},
 	} {
@@ -112,6 +117,22 @@ func TestMistakesInEventTypes(t *testing.T) {
 		slices.Sort(got)
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%.80v: %v, want %v", c.input, got, c.want)
+		}
+	}
+}
+
+// TestSimilarEventType finds the name that was meant, and none where it would be
+// a guess.
+func TestSimilarEventType(t *testing.T) {
+	t.Parallel()
+	now := webhook.Now()
+	all := []*webhook.EventType{{Name: "job.status"}, {Name: "job.state"}, {Name: "Payout.created"}, {Name: "a.b"}, {Name: "job.stopped", ArchivedAt: &now}}
+	for name, want := range map[string]string{
+		"job.stauts": "job.status", "job.statu": "job.status", "JOB_STATE": "job.state", "payoutCreated": "Payout.created", "job.statr": "job.state",
+		"job.stop": "", "job.stoppt": "", "a.c": "", "A-B": "a.b", "order.status": "", "": "",
+	} {
+		if got := similarEventType(name, all); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
 }
@@ -213,7 +234,7 @@ func TestSchemasTakeOneStatement(t *testing.T) {
 func TestAnswersOfSchemasAreBounded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	text, err := json.Marshal(strings.Repeat("x", 60<<10))
+	text, err := json.Marshal(object{"text": strings.Repeat("x", 60<<10)})
 	if err != nil {
 		t.Fatal(err)
 	}

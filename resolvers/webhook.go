@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/agnivade/levenshtein"
 	"github.com/google/uuid"
 
 	"github.com/hookql/hookql/graph"
@@ -353,16 +354,32 @@ func unknownEventTypes(all []*webhook.EventType, events, before []string) (errs 
 // unknownEventType says that a name is not in the catalogue, or archived, and
 // which one may have been meant.
 func unknownEventType(name string, all []*webhook.EventType) string {
-	folded := fold(name)
 	for _, t := range all {
-		switch {
-		case t.ArchivedAt != nil && t.Name == name:
+		if t.ArchivedAt != nil && t.Name == name {
 			return fmt.Sprintf("The event type %q is archived: webhooks that name it already keep it, others cannot add it. The query `eventTypes` lists those that can be added.", name)
-		case t.ArchivedAt == nil && fold(t.Name) == folded:
-			return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, t.Name)
 		}
 	}
+	if similar := similarEventType(name, all); similar != "" {
+		return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, similar)
+	}
 	return fmt.Sprintf("There is no event type %q. The query `eventTypes` lists all there are.", name)
+}
+
+// similarEventType is the name of the catalogue that comes next to a name; ""
+// where it takes more than two letters, or every fourth, to make one of the other.
+func similarEventType(name string, all []*webhook.EventType) (similar string) {
+	folded := fold(name)
+	least := min(len(folded)/4, 2) + 1
+	for _, t := range all {
+		other := fold(t.Name)
+		if t.ArchivedAt != nil || len(other)-len(folded) >= least || len(folded)-len(other) >= least {
+			continue
+		}
+		if distance := levenshtein.ComputeDistance(folded, other); distance < least {
+			similar, least = t.Name, distance
+		}
+	}
+	return similar
 }
 
 var punctuation = strings.NewReplacer(".", "", "_", "", "-", "")

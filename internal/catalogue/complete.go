@@ -27,8 +27,8 @@ func Complete(t *webhook.EventType, schemas *payload.Cache) error {
 	if err != nil {
 		return err
 	}
-	if string(t.Example) == "null" {
-		exampleErrs = webhook.Errors{webhook.NewError(webhook.Required, "An event's data cannot be null. Give an example that is not, and a schema that allows it.", "example")}
+	if t.Example != nil && t.Example[0] != '{' {
+		exampleErrs = webhook.Errors{webhook.NewError(webhook.Invalid, "An event's data is a JSON object. Give an example that is one, and a schema that allows it.", "example")}
 	}
 	return append(append(t.Validate(), errs...), exampleErrs...).OrNil()
 }

@@ -164,7 +164,11 @@ func uidRule(tag, prefix string) rule {
 		uid := f.Field().String()
 		return uidPattern.MatchString(uid) && PrefixOf(uid) != prefix
 	}, Invalid, func(validator.FieldError) string {
-		return fmt.Sprintf("A uid is 1 to 128 letters, digits, `_`, `-` and `.`, and does not begin with `%s_`. Leave it out to have a UUID.", prefix)
+		message := fmt.Sprintf("A uid is 1 to 128 letters, digits, `_`, `-` and `.`, and does not begin with `%s_`.", prefix)
+		if prefix != EventPrefix {
+			message += " Leave it out to have a UUID."
+		}
+		return message
 	}}
 }
 
