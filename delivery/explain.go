@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,8 +44,8 @@ func (r *Received) header(name string) string {
 type Suspects struct {
 	// Others are further webhooks of the workspace.
 	Others []*webhook.Webhook
-	// Sent is the content that was sent under the request's message id; nil
-	// where none is known.
+	// Sent is the content that was sent to w under the request's message id;
+	// nil where none is known.
 	Sent []byte
 }
 
@@ -219,11 +221,46 @@ func accuse(w *webhook.Webhook, c claim, content []byte, s Suspects, now time.Ti
 	if s.Sent == nil {
 		return "No signature fits: the secret or the body is another than was signed. Give the raw body and all headers of one request, and compare the receiver's secret with this webhook's."
 	}
-	if bytes.Equal(s.Sent, content) {
-		return "The body is what was sent under this id, but no signature fits it. Give the headers of the same request, unchanged."
+	what, rewritten := "body", rewrittenJSON
+	if w.Method == webhook.MethodGet {
+		what, rewritten = "query", rewrittenQuery
 	}
-	return fmt.Sprintf("The body is not what was sent under this id: %d bytes are given, %d were sent, and they differ from byte %d on. Verify the raw bytes of the body, before anything parses it.",
-		len(content), len(s.Sent), common(content, s.Sent)+1)
+	if bytes.Equal(s.Sent, content) {
+		return fmt.Sprintf("The %s is what was sent under this id, but no signature fits it. Give the headers of the same request, unchanged.", what)
+	}
+	return fmt.Sprintf("The %s is not what was sent under this id%s: %d bytes are given, %d were sent, and they differ from byte %d on. Verify the raw bytes of the %s, before anything parses it.",
+		what, rewritten(content, s.Sent), len(content), len(s.Sent), common(content, s.Sent)+1, what)
+}
+
+// rewrittenJSON names how the body that was sent became another, "" where that
+// cannot be told.
+func rewrittenJSON(given, sent []byte) string {
+	var a, b any
+	switch {
+	case bytes.HasPrefix(sent, given):
+		return " but the beginning of it"
+	case json.Unmarshal(given, &a) == nil && json.Unmarshal(sent, &b) == nil && reflect.DeepEqual(a, b):
+		return " but the same JSON, parsed and written again"
+	}
+	return ""
+}
+
+// rewrittenQuery is rewrittenJSON for the query of a GET.
+func rewrittenQuery(given, sent []byte) string {
+	a, errA := url.ParseQuery(string(given))
+	b, errB := url.ParseQuery(string(sent))
+	decoded, err := url.QueryUnescape(string(sent))
+	switch {
+	case string(given) == "?"+string(sent):
+		return " but has the `?` before it"
+	case err == nil && string(given) == decoded:
+		return " but decoded"
+	case bytes.HasPrefix(sent, given):
+		return " but the beginning of it"
+	case errA == nil && errB == nil && reflect.DeepEqual(a, b):
+		return " but the same parameters, parsed and written again"
+	}
+	return ""
 }
 
 // common is how many bytes two texts begin with alike.

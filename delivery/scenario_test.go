@@ -63,6 +63,9 @@ func TestConformanceOfACorrectReceiver(t *testing.T) {
 		if r.Verdict != webhook.VerdictPass && r.Verdict != webhook.VerdictSkip {
 			t.Errorf("%s: %s: %s", r.Scenario, r.Verdict, r.Message)
 		}
+		if silent := r.Verdict == webhook.VerdictSkip && len(r.Exchanges) == 0; silent != (r.StartedAt == nil) {
+			t.Errorf("%s: %s with %d requests began at %v", r.Scenario, r.Verdict, len(r.Exchanges), r.StartedAt)
+		}
 		t.Logf("%-28s %s %d %s", r.Scenario, r.Verdict, len(r.Exchanges), r.Message)
 	}
 	if run.Status != webhook.TestRunFinished || !*run.Success() {

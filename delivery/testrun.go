@@ -344,6 +344,9 @@ func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test
 	})
 	test.Verdict, test.Message, test.Checks = result.Verdict, result.Message, result.Checks
 	test.Exchanges, test.Deciding = result.Exchanges, result.Deciding
+	if test.Verdict == webhook.VerdictSkip && len(test.Exchanges) == 0 {
+		test.StartedAt = nil
+	}
 	if !r.plan.correctOnly() && control == probe.Took && controlOf(test) == probe.Silent && test.Deciding > 0 {
 		e.askAgain(ctx, r, l, test)
 	}

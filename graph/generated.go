@@ -3787,7 +3787,10 @@ type Query {
     input: PreviewDeliveryInput!
   ): DeliveryPreview @hasScope(scope: WEBHOOKS_TEST)
 
-  """Explains whether a received request carries a valid signature, and if not, why not."""
+  """
+  Explains whether a received request carries a valid signature, and if not, why not. A body that differs from what was sent
+  is compared with it: for published events only where the key has the scope ` + "`" + `EVENTS_READ` + "`" + `, and their data is still kept.
+  """
   verifySignature(
     """The request as it was received."""
     input: VerifySignatureInput!
@@ -5180,7 +5183,7 @@ type TestResult implements Node {
   message: String!
   """How the deciding request ended; ` + "`" + `null` + "`" + ` until done, and where none was sent because the test was skipped or looks below HTTP."""
   outcome: Outcome
-  """When the deciding request was sent; ` + "`" + `null` + "`" + ` while it waits."""
+  """When the deciding request was sent, or a test that looks below HTTP began; ` + "`" + `null` + "`" + ` while it waits, and where nothing was sent."""
   startedAt: DateTime
   """How long the answer took; ` + "`" + `null` + "`" + ` until done."""
   durationMs: Float

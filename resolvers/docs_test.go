@@ -6,10 +6,13 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/hookql/hookql/internal/auth"
+	"github.com/hookql/hookql/internal/querylimit"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -18,7 +21,7 @@ import (
 var documents = regexp.MustCompile("(?s)```graphql\n(.*?)```|(?:\\bgql|/\\* GraphQL \\*/ )`(.*?)`")
 
 // TestDocumentsOfDocs holds every GraphQL document of the docs against the
-// schema.
+// schema and the limits, with variables as they are where none are given.
 func TestDocumentsOfDocs(t *testing.T) {
 	t.Parallel()
 	s := loadSchema(t)
@@ -34,14 +37,37 @@ func TestDocumentsOfDocs(t *testing.T) {
 		}
 		for _, match := range documents.FindAllStringSubmatch(string(text), -1) {
 			found[filepath.Base(file)]++
-			if _, err := gqlparser.LoadQueryWithRules(s, match[1]+match[2], rules.NewDefaultRules()); err != nil {
-				t.Errorf("%s: %v in\n%s%s", file, err, match[1], match[2])
+			document := match[1] + match[2]
+			doc, err := gqlparser.LoadQueryWithRules(s, document, rules.NewDefaultRules())
+			if err != nil {
+				t.Errorf("%s: %v in\n%s", file, err, document)
+				continue
+			}
+			for _, op := range doc.Operations {
+				if err := querylimit.Default().MutateOperationContext(t.Context(), &graphql.OperationContext{Doc: doc, Operation: op, Variables: defaults(t, op)}); err != nil {
+					t.Errorf("%s: %v in\n%s", file, err, document)
+				}
 			}
 		}
 	}
 	if found["frontends.md"] != 6 || found["README.md"] == 0 || found["receiving.md"] == 0 {
 		t.Errorf("documents are overlooked: %v", found)
 	}
+}
+
+// defaults are the values of an operation's variables where none are given;
+// null where it has none.
+func defaults(t *testing.T, op *ast.OperationDefinition) map[string]any {
+	t.Helper()
+	values := make(map[string]any)
+	for _, v := range op.VariableDefinitions {
+		value, err := v.DefaultValue.Value(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[v.Variable] = value
+	}
+	return values
 }
 
 // The page of docs/frontends.md is filled by one request that is within the

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookql/hookql/delivery"
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/auth"
 	"github.com/hookql/hookql/internal/snippet"
 	"github.com/hookql/hookql/internal/webhook"
 )
@@ -69,7 +70,7 @@ func (r queryResolver) VerifySignature(ctx context.Context, input graph.VerifySi
 	}
 	verdict := &graph.SignatureVerdict{}
 	verdict.Valid, verdict.Message, err = delivery.Explain(w, received, webhook.Now(), func() (delivery.Suspects, error) {
-		return r.suspects(ctx, workspaceID, received.MessageID())
+		return r.suspects(ctx, w, received.MessageID())
 	})
 	return verdict, err
 }
@@ -78,33 +79,60 @@ func (r queryResolver) VerifySignature(ctx context.Context, input graph.VerifySi
 const maxSuspects = 100
 
 // suspects are what a signature that does not fit may have been made with.
-func (r queryResolver) suspects(ctx context.Context, workspaceID, messageID string) (s delivery.Suspects, err error) {
-	slice, err := r.DB.Webhooks(ctx, workspaceID, webhook.Filter{}, webhook.Order{By: webhook.OrderByCreatedAt}, webhook.Page{Limit: maxSuspects})
+func (r queryResolver) suspects(ctx context.Context, w *webhook.Webhook, messageID string) (s delivery.Suspects, err error) {
+	slice, err := r.DB.Webhooks(ctx, w.WorkspaceID, webhook.Filter{}, webhook.Order{By: webhook.OrderByCreatedAt}, webhook.Page{Limit: maxSuspects})
 	if err != nil {
 		return s, err
 	}
 	s.Others = slice.Items
-	s.Sent, err = r.sent(ctx, workspaceID, messageID)
+	if webhook.IsID(webhook.EventPrefix, messageID) {
+		s.Sent, err = r.delivered(ctx, w, messageID)
+	} else {
+		s.Sent, err = r.tested(ctx, w, messageID)
+	}
 	return s, err
 }
 
-// sent is the content of the last request of a test, nil where there is none.
-func (r queryResolver) sent(ctx context.Context, workspaceID, messageID string) ([]byte, error) {
-	exchanges, err := r.DB.TestExchanges(ctx, workspaceID, []string{messageID})
-	if err != nil || len(exchanges[messageID]) == 0 {
+// delivered is the content of the last request that brought an event to a
+// webhook; nil where there is none, or the caller may not read events.
+func (r queryResolver) delivered(ctx context.Context, w *webhook.Webhook, eventID string) ([]byte, error) {
+	if !auth.CallerOf(ctx).May(webhook.ScopeEventsRead) {
+		return nil, nil
+	}
+	deliveries, err := r.DB.Deliveries(ctx, w.WorkspaceID, webhook.DeliveryFilter{WebhookID: &w.ID, EventID: &eventID}, webhook.Page{Limit: 1})
+	if err != nil || len(deliveries.Items) == 0 {
 		return nil, err
 	}
-	last := exchanges[messageID][len(exchanges[messageID])-1].Request
-	if last.Method == string(webhook.MethodGet) {
-		u, err := url.Parse(last.URL)
-		if err != nil {
-			return nil, nil // it was never sent
-		}
-		return []byte(u.RawQuery), nil
-	}
-	bodies, err := r.DB.TestBodies(ctx, workspaceID, []string{messageID}, maxBodies)
-	if err != nil || len(bodies[messageID]) == 0 {
+	attempts, err := loadersOf(ctx).attempts(ctx, deliveries.Items[0].ID, webhook.Page{Limit: 1, FromEnd: true})
+	if err != nil || len(attempts.Items) == 0 {
 		return nil, err
 	}
-	return bodies[messageID][len(bodies[messageID])-1].Request, nil
+	bodies, err := loadersOf(ctx).attemptBodies(ctx, attempts.Items[0])
+	return signedPart(attempts.Items[0].Exchange.Request, bodies), err
+}
+
+// tested is the content of the last request of a test; nil where there is none.
+func (r queryResolver) tested(ctx context.Context, w *webhook.Webhook, testID string) ([]byte, error) {
+	exchanges, err := r.DB.TestExchanges(ctx, w.WorkspaceID, []string{testID})
+	last := len(exchanges[testID]) - 1
+	if err != nil || last < 0 {
+		return nil, err
+	}
+	bodies, err := r.DB.TestBodies(ctx, w.WorkspaceID, []string{testID}, maxBodies)
+	if err != nil || len(bodies[testID]) <= last {
+		return nil, err
+	}
+	return signedPart(exchanges[testID][last].Request, bodies[testID][last]), nil
+}
+
+// signedPart is what of a request is signed: its body, or the query of a GET.
+func signedPart(request webhook.Request, bodies webhook.Bodies) []byte {
+	if request.Method != string(webhook.MethodGet) {
+		return bodies.Request
+	}
+	u, err := url.Parse(request.URL)
+	if err != nil {
+		return nil // it was never sent
+	}
+	return []byte(u.RawQuery)
 }

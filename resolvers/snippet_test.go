@@ -169,6 +169,7 @@ func tryAll(t *testing.T, language string, command func(t *testing.T, dir, code 
 			cmd.Env = append(cmd.Env, "WEBHOOK_SECRET="+w.Secret)
 			output := serve(t, cmd, port)
 			b.tryReceiver(t, w)
+			b.conform(t, w)
 			if t.Failed() {
 				t.Logf("%s\n%s", code, output)
 			}
@@ -239,6 +240,38 @@ func (b *bundle) tryReceiver(t *testing.T, w snippeted) {
 		if got := w.send(t, c.at, c.signature, c.content); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
+	}
+}
+
+// conform puts a receiver through all scenarios: nothing is to be mended. The
+// snippets leave it to the developer to take duplicates for one, and have no
+// witness of that.
+func (b *bundle) conform(t *testing.T, w snippeted) {
+	t.Helper()
+	var run struct {
+		TestWebhook struct {
+			TestRun struct {
+				TestsRun int
+				Tests    struct {
+					Nodes []struct {
+						Scenario         struct{ Name string }
+						Verdict, Message string
+					}
+				}
+			}
+		}
+	}
+	b.must(t, `mutation($id: ID!) { testWebhook(input: {target: {webhookId: $id}, suite: CONFORMANCE}) {
+		testRun { testsRun tests(first: 100, verdicts: [FAIL, WARN]) { nodes { scenario { name } verdict message } } }
+	} }`, map[string]any{"id": w.ID}, &run)
+	for _, got := range run.TestWebhook.TestRun.Tests.Nodes {
+		if got.Verdict == "WARN" && strings.HasPrefix(got.Scenario.Name, "duplicate.") {
+			continue
+		}
+		t.Errorf("%s: %s: %s", got.Scenario.Name, got.Verdict, got.Message)
+	}
+	if n := run.TestWebhook.TestRun.TestsRun; n < 30 { // those that plain HTTP and the method leave
+		t.Errorf("%d tests were run", n)
 	}
 }
 

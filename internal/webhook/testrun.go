@@ -52,7 +52,7 @@ type TestResult struct {
 	// Scenario is the name of what the endpoint was put through.
 	Scenario string
 	// StartedAt is when the test was sent; nil until then, and where the run
-	// was cut off before.
+	// was cut off before or the test was skipped and sent nothing.
 	StartedAt *time.Time
 	// Verdict is empty until the test is done.
 	Verdict Verdict
