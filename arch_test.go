@@ -29,7 +29,7 @@ var imports = map[string][]string{
 	"graph/scalar":         {"internal/webhook", "github.com/99designs/gqlgen"},
 	"internal/auth":        {"internal/graphqlhttp", "internal/webhook", "github.com/hashicorp/golang-lru"},
 	"internal/catalogue":   {"internal/payload", "internal/webhook", "github.com/goccy/go-yaml"},
-	"internal/config":      {"internal/seal", "github.com/agnivade/levenshtein"},
+	"internal/config":      {"internal/seal", "internal/similar"},
 	"internal/faults":      {},
 	"internal/golden":      {"github.com/google/go-cmp"},
 	"internal/graphiql":    {},
@@ -45,11 +45,12 @@ var imports = map[string][]string{
 	"internal/rig":         {"db/embedded", "internal/faults", "internal/seal", "webhooktest", "github.com/lib/pq"},
 	"internal/rig/crash":   {"internal/rig"},
 	"internal/seal":        {},
+	"internal/similar":     {"github.com/agnivade/levenshtein"},
 	"internal/snippet":     {"internal/webhook"},
 	"internal/webhook":     {"github.com/go-playground/validator", "github.com/google/uuid"},
 	"internal/zoo":         {"internal/webhook", "github.com/standard-webhooks/standard-webhooks"},
-	"resolvers": {"db", "delivery", "delivery/probe", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
-		"github.com/agnivade/levenshtein", "github.com/google/uuid", "github.com/vektah/gqlparser"},
+	"resolvers": {"db", "delivery", "delivery/probe", "graph", "internal/auth", "internal/catalogue", "internal/graphqlhttp", "internal/graphqlws", "internal/payload", "internal/querycache", "internal/querylimit", "internal/similar", "internal/snippet", "internal/webhook", "github.com/99designs/gqlgen",
+		"github.com/google/uuid", "github.com/vektah/gqlparser"},
 	"webhooktest": {},
 }
 

@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/agnivade/levenshtein"
 	"github.com/google/uuid"
 
 	"github.com/hookql/hookql/graph"
+	"github.com/hookql/hookql/internal/similar"
 	"github.com/hookql/hookql/internal/webhook"
 )
 
@@ -359,27 +359,16 @@ func unknownEventType(name string, all []*webhook.EventType) string {
 			return fmt.Sprintf("The event type %q is archived: webhooks that name it already keep it, others cannot add it. The query `eventTypes` lists those that can be added.", name)
 		}
 	}
-	if similar := similarEventType(name, all); similar != "" {
-		return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, similar)
+	var names []string
+	for _, t := range all {
+		if t.ArchivedAt == nil {
+			names = append(names, t.Name)
+		}
+	}
+	if meant := similar.Name(name, names, fold); meant != "" {
+		return fmt.Sprintf("There is no event type %q. Did you mean %q?", name, meant)
 	}
 	return fmt.Sprintf("There is no event type %q. The query `eventTypes` lists all there are.", name)
-}
-
-// similarEventType is the name of the catalogue that comes next to a name; ""
-// where it takes more than two letters, or every fourth, to make one of the other.
-func similarEventType(name string, all []*webhook.EventType) (similar string) {
-	folded := fold(name)
-	least := min(len(folded)/4, 2) + 1
-	for _, t := range all {
-		other := fold(t.Name)
-		if t.ArchivedAt != nil || len(other)-len(folded) >= least || len(folded)-len(other) >= least {
-			continue
-		}
-		if distance := levenshtein.ComputeDistance(folded, other); distance < least {
-			similar, least = t.Name, distance
-		}
-	}
-	return similar
 }
 
 var punctuation = strings.NewReplacer(".", "", "_", "", "-", "")

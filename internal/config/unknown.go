@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"github.com/hookql/hookql/internal/similar"
 )
 
 // prefix begins the names of all variables that are HookQL's alone.
@@ -26,8 +26,8 @@ func Unknown(environ []string) (warnings []string) {
 			continue
 		}
 		warning := fmt.Sprintf("warning: there is no option %s, so it is ignored", name)
-		if similar := similarOption(name); similar != "" {
-			warning += "; did you mean " + similar + "?"
+		if meant := similarOption(name); meant != "" {
+			warning += "; did you mean " + meant + "?"
 		}
 		warnings = append(warnings, warning)
 	}
@@ -39,15 +39,11 @@ func isOption(name string) bool {
 	return slices.ContainsFunc(options(), func(o option) bool { return o.name == name })
 }
 
-// similarOption is the option whose name comes next to a name; "" where it takes
-// more than two letters, or every fourth, to make one of the other.
-func similarOption(name string) (similar string) {
-	name = strings.TrimPrefix(strings.ToUpper(name), prefix)
-	least := min(len(name)/4, 2) + 1
+// similarOption is the option that was meant by a name; "" where none is similar.
+func similarOption(name string) string {
+	var names []string
 	for _, o := range options() {
-		if distance := levenshtein.ComputeDistance(name, strings.TrimPrefix(o.name, prefix)); distance < least {
-			similar, least = o.name, distance
-		}
+		names = append(names, o.name)
 	}
-	return similar
+	return similar.Name(name, names, func(name string) string { return strings.TrimPrefix(strings.ToUpper(name), prefix) })
 }
