@@ -44,8 +44,8 @@ func (r *Received) header(name string) string {
 type Suspects struct {
 	// Others are further webhooks of the workspace.
 	Others []*webhook.Webhook
-	// Sent is the content that was sent to w under the request's message id;
-	// nil where none is known.
+	// Sent is the content that was sent under the request's message id, of an
+	// event to w, of a test to anybody; nil where none is known.
 	Sent []byte
 }
 
@@ -73,6 +73,10 @@ func Explain(w *webhook.Webhook, r *Received, now time.Time, suspects func() (Su
 	return false, accuse(w, c, r.Content, found, now), nil
 }
 
+// maxSignatures is how many signatures of a request are looked at: each is tried
+// with the secrets of all suspects.
+const maxSignatures = 16
+
 // incomplete says what a request lacks to be verified at all, or "".
 func incomplete(w *webhook.Webhook, r *Received) string {
 	if w.Signing == webhook.SigningNone {
@@ -86,8 +90,12 @@ func incomplete(w *webhook.Webhook, r *Received) string {
 	if _, err := strconv.ParseInt(r.header("webhook-timestamp"), 10, 64); err != nil {
 		return "The header webhook-timestamp is no number of seconds since 1970. Give the headers as they came."
 	}
+	signatures := strings.Fields(r.header("webhook-signature"))
+	if len(signatures) > maxSignatures {
+		return fmt.Sprintf("The header webhook-signature lists %d signatures, of which at most %d are looked at. Give it as it came.", len(signatures), maxSignatures)
+	}
 	version := versionOf(w.Signing)
-	if !slices.ContainsFunc(strings.Fields(r.header("webhook-signature")), func(s string) bool { return strings.HasPrefix(s, version) }) {
+	if !slices.ContainsFunc(signatures, func(s string) bool { return strings.HasPrefix(s, version) }) {
 		return fmt.Sprintf("The header webhook-signature holds no signature of the version %s that this webhook's scheme makes. Give the header whole; it is one or more of `%sBASE64`, with spaces between.", strings.TrimSuffix(version, ","), version)
 	}
 	return ""

@@ -61,7 +61,7 @@ func TestSentence(t *testing.T) {
 		{"TLS instead", "", nil, &failure{phaseHead, speaksTLS}, "Begin the URL with `https://`."},
 		{"blocked", "", nil, &failure{phaseLookup, errBlocked()}, "Nothing was sent. HookQL does not send to this address."},
 		{"canceled", "", nil, &failure{phaseWait, canceled{errTestTimeout}}, "Stopped before an answer came: the time for the whole test run was over."},
-		{"data cannot be sent", "", nil, errNoObject(), "Stopped before an answer came: A GET webhook carries"},
+		{"data cannot be sent", "", nil, errNoObject(), "Stopped before an answer came: The data of an event"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -154,19 +154,26 @@ func quote(s string) []byte {
 // maxData is the largest data of one event, in bytes of its JSON.
 const maxData = 256 << 10
 
-// CheckSize says whether data are too large to be sent, or nil. The error has no
-// field.
-func CheckSize(data json.RawMessage) *webhook.Error {
-	if len(data) <= maxData {
-		return nil
+// CheckEventData says what keeps data from being those of an event, or nil. The
+// error has no field.
+func CheckEventData(data json.RawMessage) *webhook.Error {
+	switch {
+	case len(data) > maxData:
+		return webhook.NewError(webhook.TooLong, fmt.Sprintf("The data has %d bytes of JSON, at most 256 KiB are sent. Send less, such as an id by which the receiver fetches the rest.", len(data)))
+	case len(data) == 0 || data[0] != '{':
+		return errNoObject()
 	}
-	return webhook.NewError(webhook.TooLong, fmt.Sprintf("The data has %d bytes of JSON, at most 256 KiB are sent. Send less, such as an id by which the receiver fetches the rest.", len(data)))
+	return nil
 }
 
-// CheckData says whether w can be sent the data: what is too large, or what GET
-// cannot carry in a query, is a *webhook.Error without a field.
+func errNoObject() *webhook.Error {
+	return webhook.NewError(webhook.Invalid, "The data of an event is a JSON object, such as `{\"job_id\": \"b3131f1d\"}`.")
+}
+
+// CheckData says whether w can be sent the data: what CheckEventData refuses, or
+// what GET cannot carry in a query, is a *webhook.Error without a field.
 func CheckData(w *webhook.Webhook, data json.RawMessage) error {
-	if mistake := CheckSize(data); mistake != nil {
+	if mistake := CheckEventData(data); mistake != nil {
 		return mistake
 	}
 	if w.Method != webhook.MethodGet {
@@ -246,10 +253,6 @@ func members(data json.RawMessage) ([]param, error) {
 		}
 	}
 	return params, nil
-}
-
-func errNoObject() error {
-	return webhook.NewError(webhook.Invalid, "A GET webhook carries the data's members as query parameters, so the data must be a JSON object, such as `{\"job_id\": \"b3131f1d\"}`.")
 }
 
 // queryValue writes a JSON value as the value of a query parameter; false for null.

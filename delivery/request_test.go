@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,8 +109,8 @@ func TestWithQuery(t *testing.T) {
 				t.Errorf("CheckData = %v, want code %q", err, test.code)
 			}
 			w.Method = webhook.MethodPost
-			if err := CheckData(w, json.RawMessage(test.data)); err != nil {
-				t.Errorf("CheckData for POST = %v, want nil", err)
+			if err := CheckData(w, json.RawMessage(test.data)); (err == nil) != strings.HasPrefix(test.data, "{") {
+				t.Errorf("CheckData for POST = %v", err)
 			}
 		})
 	}

@@ -199,7 +199,7 @@ func TestDataThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	p := listen(t, func(net.Conn) { t.Error("a connection was opened") })
 	run, results := test(t, devEngine(), getWebhook(p.url()), []Payload{{EventName: "a", Data: json.RawMessage(`[1]`)}})
-	if run.Status != webhook.TestRunFinished || results[0].Outcome() != webhook.OutcomeCanceled || !strings.Contains(results[0].Message, "must be a JSON object") {
+	if run.Status != webhook.TestRunFinished || results[0].Outcome() != webhook.OutcomeCanceled || !strings.Contains(results[0].Message, "is a JSON object") {
 		t.Errorf("got %+v and %s, want CANCELED in a run that is FINISHED", results[0], run.Status)
 	}
 }

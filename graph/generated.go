@@ -3789,7 +3789,7 @@ type Query {
 
   """
   Explains whether a received request carries a valid signature, and if not, why not. A body that differs from what was sent
-  is compared with it: for published events only where the key has the scope ` + "`" + `EVENTS_READ` + "`" + `, and their data is still kept.
+  is compared with it: for published events only where the key has the scope ` + "`" + `EVENTS_READ` + "`" + `, and while what was sent is still kept.
   """
   verifySignature(
     """The request as it was received."""
@@ -5052,7 +5052,8 @@ input TestWebhookInput {
 
 """
 A URL of the receiver's side that says how often a message took effect, called by ` + "`" + `GET` + "`" + ` with the parameter ` + "`" + `messageId` + "`" + ` behind
-its query, under the same rules as any webhook's. It answers 200 with a number, or with an object such as ` + "`" + `{"count": 1}` + "`" + `.
+its query, under the same rules as any webhook's. It answers 200 with a number, or with an object such as ` + "`" + `{"count": 1}` + "`" + `; 0 for
+a message that it does not know.
 """
 input TestWitnessInput {
   """The URL."""

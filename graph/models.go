@@ -834,7 +834,8 @@ type TestWebhookPayload struct {
 }
 
 // A URL of the receiver's side that says how often a message took effect, called by `GET` with the parameter `messageId` behind
-// its query, under the same rules as any webhook's. It answers 200 with a number, or with an object such as `{"count": 1}`.
+// its query, under the same rules as any webhook's. It answers 200 with a number, or with an object such as `{"count": 1}`; 0 for
+// a message that it does not know.
 type TestWitnessInput struct {
 	// The URL.
 	URL string `json:"url"`

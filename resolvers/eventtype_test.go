@@ -181,11 +181,14 @@ func TestPayloadsMustFitTheSchema(t *testing.T) {
 	b.eventType(t, createType, object{"name": "a", "schema": jobSchema})
 	b.must(t, create, object{"input": object{"uid": "w", "url": b.url, "events": []string{"a", "job.status"}}}, nil)
 	payloads := func(data any) object {
-		return object{"target": object{"webhookId": "w"}, "payloads": []object{{"eventName": "job.status", "data": 1}, {"eventName": "a", "data": data}}}
+		return object{"target": object{"webhookId": "w"}, "payloads": []object{{"eventName": "job.status", "data": object{}}, {"eventName": "a", "data": data}}}
 	}
 	got := b.mistakes(t, test, payloads(object{"id": "1", "status": "x"}))
 	if !slices.Equal(got, []string{"PAYLOAD_MISMATCH input.payloads.1.data"}) {
 		t.Errorf("a payload that does not fit: %v", got)
+	}
+	if got := b.mistakes(t, test, payloads([]int{1})); !slices.Contains(got, "INVALID input.payloads.1.data") {
+		t.Errorf("a payload that is no object: %v", got)
 	}
 	if n := len(b.receiver.Requests()); n > 0 {
 		t.Errorf("it was sent all the same, %d requests", n)

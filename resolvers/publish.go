@@ -178,10 +178,8 @@ func newPublishing(workspaceID string, input *graph.PublishEventInput, now time.
 		p.ContentHash = sha256.Sum256(content)
 	}
 	errs := e.Validate()
-	if mistake := delivery.CheckSize(e.Data); mistake != nil {
+	if mistake := delivery.CheckEventData(e.Data); mistake != nil {
 		errs = append(errs, webhook.NewError(mistake.Code, mistake.Message, "data"))
-	} else if len(e.Data) == 0 || e.Data[0] != '{' {
-		errs = append(errs, webhook.NewError(webhook.Invalid, "The data of an event is a JSON object, such as `{\"job_id\": \"b3131f1d\"}`.", "data"))
 	}
 	return p, errs
 }

@@ -85,9 +85,10 @@ func (r queryResolver) suspects(ctx context.Context, w *webhook.Webhook, message
 		return s, err
 	}
 	s.Others = slice.Items
-	if webhook.IsID(webhook.EventPrefix, messageID) {
+	switch {
+	case webhook.IsID(webhook.EventPrefix, messageID):
 		s.Sent, err = r.delivered(ctx, w, messageID)
-	} else {
+	case webhook.IsID(webhook.TestPrefix, messageID):
 		s.Sent, err = r.tested(ctx, w, messageID)
 	}
 	return s, err

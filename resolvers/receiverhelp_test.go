@@ -99,6 +99,8 @@ func TestVerifySignature(t *testing.T) {
 		{"a timestamp in words", "w", body, headers(post, map[string]string{"webhook-timestamp": "today"}), false, "no number of seconds"},
 		{"another timestamp", "w", body, headers(post, map[string]string{"webhook-timestamp": "1700000000"}), false, "The body is what was sent"},
 		{"another id", "w", body, headers(post, map[string]string{"webhook-id": "test_1"}), false, "No signature fits"},
+		{"an id with NUL", "w", body, headers(post, map[string]string{"webhook-id": "test_\x00"}), false, "No signature fits"},
+		{"many signatures", "w", body, headers(post, map[string]string{"webhook-signature": strings.Repeat("v1,AAAA ", 17)}), false, "lists 17 signatures, of which at most 16"},
 		{"a line break", "w", body + "\n", headers(post, nil), false, "read and written again"},
 		{"written again with spaces", "w", strings.ReplaceAll(body, `":`, `": `), headers(post, nil), false, "read and written again"},
 		{"one byte changed", "w", strings.Replace(body, "é", "e", 1), headers(post, nil), false, "differ from byte"},

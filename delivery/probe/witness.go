@@ -14,6 +14,7 @@ const (
 	witnessPause = 100 * time.Millisecond
 	witnessTries = 30 // until there is an effect
 	witnessAfter = 500 * time.Millisecond
+	witnessQuick = 2 * time.Second // where it is asked beside the point
 )
 
 // once demands that the trial's message took effect exactly once, as the witness
@@ -42,17 +43,17 @@ func (t *Trial) once(ctx context.Context, fault string) {
 }
 
 // never demands that the trial's message, which was refused, took no effect
-// either, as the witness says.
+// either, as the witness says. One that is slow, or knows no such message, says
+// nothing: the answer alone was right.
 func (t *Trial) never(ctx context.Context) {
-	c := webhook.TestCheck{Name: "took no effect", Expected: "0"}
+	ctx, cancel := context.WithTimeout(ctx, witnessAfter+witnessQuick)
+	defer cancel()
 	sleep(ctx, witnessAfter)
 	count, err := t.Line.Count(ctx, t.ID)
 	if err != nil {
-		c.Actual = "unknown"
-		t.advise(c, nil, fmt.Sprintf("It was refused, but the witness could not be asked whether it took effect: %s. Mend the witness, then run this again.", err))
 		return
 	}
-	c.Success, c.Actual = count == 0, strconv.Itoa(count)
+	c := webhook.TestCheck{Name: "took no effect", Success: count == 0, Expected: "0", Actual: strconv.Itoa(count)}
 	t.demand(c, nil, "It was refused, but took effect all the same, as the witness says: to be refused harms no forger who gets what he wants. Verify before anything else is done with an event, also before it is put into a queue.")
 }
 

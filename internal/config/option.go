@@ -111,7 +111,7 @@ func options() []option {
 		{
 			name:  "HOOKQL_TRUSTED_PROXIES",
 			unset: "none",
-			doc:   "Networks of the proxies in front, whose X-Forwarded-For says which address sent a wrong key, comma separated.",
+			doc:   "Networks of the proxies in front, whose X-Forwarded-For says where a request comes from, to count wrong keys and waiting sockets by address, comma separated.",
 			value: func(c *Config) flag.Value { return (*networks)(&c.TrustedProxies) },
 		},
 		{

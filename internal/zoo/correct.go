@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -37,6 +38,13 @@ func correct() []*Animal {
 		{Name: "correct, GET", What: "reads the query of a GET", receives: func(w *webhook.Webhook) { w.Method, w.PayloadFormat = webhook.MethodGet, webhook.FormatData }},
 		{Name: "correct, unsigned", What: "gets requests that are not signed", receives: func(w *webhook.Webhook) { w.Signing = webhook.SigningNone }, is: func(r *Receiver) {
 			r.verify = func(http.Header, []byte) error { return nil }
+		}},
+		{Name: "correct, brief witness", What: "has a witness that answers 404 about what it does not know", is: func(r *Receiver) { r.unknown = http.NotFound }},
+		{Name: "correct, slow witness", What: "has a witness that takes 3 s to say that it does not know a message", is: func(r *Receiver) {
+			r.unknown = func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(3 * time.Second)
+				_, _ = io.WriteString(w, "0") // who is gone needs no answer
+			}
 		}},
 		{Name: "correct, no witness", What: "answers 200, and nobody tells what took effect", Unwitnessed: true, Also: advice},
 	}

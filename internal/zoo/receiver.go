@@ -40,6 +40,9 @@ type Receiver struct {
 
 	// status is what it answers to an event.
 	status int
+	// unknown is what the witness answers about a message without effect, where it
+	// is not 0.
+	unknown http.HandlerFunc
 
 	mu      sync.Mutex
 	taken   map[string]bool // by key
@@ -117,8 +120,13 @@ func (r *Receiver) takeOnce(id, key string) int {
 // witness says how often a message took effect.
 func (r *Receiver) witness(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, _ = io.WriteString(w, strconv.Itoa(r.effects[req.FormValue("messageId")])) // who is gone needs no answer
+	count := r.effects[req.FormValue("messageId")]
+	r.mu.Unlock()
+	if count == 0 && r.unknown != nil {
+		r.unknown(w, req)
+		return
+	}
+	_, _ = io.WriteString(w, strconv.Itoa(count)) // who is gone needs no answer
 }
 
 // paid is the event type that it knows.
