@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -106,7 +107,7 @@ func ready(w http.ResponseWriter, r *http.Request, store *db.DB) {
 		http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
 		return
 	}
-	if store.LacksMasterKey() {
+	if err := store.CheckSealing(ctx); errors.Is(err, db.ErrMasterKey) {
 		http.Error(w, db.ErrMasterKey.Error(), http.StatusServiceUnavailable)
 		return
 	}

@@ -137,9 +137,11 @@ func (s *store) watchSealing(ctx context.Context, log *slog.Logger) error {
 func (s *store) lookAtSealing(ctx context.Context, before bool, log *slog.Logger) bool {
 	ctx, cancel := context.WithTimeout(ctx, sealingPeriod)
 	defer cancel()
-	_ = s.CheckSealing(ctx) // that the database does not answer is told by others
-	lacking := s.LacksMasterKey()
+	err := s.CheckSealing(ctx)
+	lacking := errors.Is(err, db.ErrMasterKey)
 	switch {
+	case err != nil && !lacking:
+		return before // that the database does not answer is told by others
 	case lacking && !before:
 		log.ErrorContext(ctx, "this process lacks the master key: it cannot read secrets, publish or deliver, and is not ready; "+
 			"start it again with the HOOKQL_MASTER_KEY that `hookql keys rotate` ran with", "error", db.ErrMasterKey)

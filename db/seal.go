@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -31,13 +30,11 @@ var ErrMasterKey = errors.New("the master key is not the one that the secrets of
 type sealer struct {
 	masters []seal.Cipher // the first seals data keys, all open them
 
-	mu     sync.Mutex
-	keys   map[string]seal.Cipher // by id; guarded by mu
-	newest string                 // guarded by mu
-	looked time.Time              // when the data keys were last read, opened or not; guarded by mu
-
-	// refused: the masters did not open what was last read. Changed under mu.
-	refused atomic.Bool
+	mu      sync.Mutex
+	keys    map[string]seal.Cipher // by id; guarded by mu
+	newest  string                 // guarded by mu
+	looked  time.Time              // when the data keys were last read; guarded by mu
+	refused bool                   // the masters did not open them then; guarded by mu
 }
 
 type sealingKeyRow struct {
@@ -52,13 +49,10 @@ SELECT id, sealed FROM sealing_keys ORDER BY id`)
 func (d *DB) currentKey(ctx context.Context) (string, seal.Cipher, error) {
 	d.sealer.mu.Lock()
 	defer d.sealer.mu.Unlock()
-	switch {
-	case d.sealer.newest == "" || time.Since(d.sealer.looked) > lookEvery:
-		if err := d.readSealingKeys(ctx); err != nil {
+	if d.sealer.newest == "" || d.sealer.refused || time.Since(d.sealer.looked) > lookEvery {
+		if err := d.lookForKeys(ctx); err != nil {
 			return "", seal.Cipher{}, err
 		}
-	case d.sealer.refused.Load():
-		return "", seal.Cipher{}, ErrMasterKey
 	}
 	if d.sealer.newest == "" {
 		if err := d.makeFirstSealingKey(ctx); err != nil {
@@ -75,10 +69,7 @@ func (d *DB) keyByID(ctx context.Context, id string) (seal.Cipher, error) {
 	if key, ok := d.sealer.keys[id]; ok {
 		return key, nil
 	}
-	if d.sealer.refused.Load() && time.Since(d.sealer.looked) <= lookEvery {
-		return seal.Cipher{}, ErrMasterKey
-	}
-	if err := d.readSealingKeys(ctx); err != nil {
+	if err := d.lookForKeys(ctx); err != nil {
 		return seal.Cipher{}, err
 	}
 	key, ok := d.sealer.keys[id]
@@ -86,6 +77,15 @@ func (d *DB) keyByID(ctx context.Context, id string) (seal.Cipher, error) {
 		return key, fmt.Errorf("there is no sealing key %q", id)
 	}
 	return key, nil
+}
+
+// lookForKeys is readSealingKeys, unless the masters just did not open them; the
+// caller holds mu.
+func (d *DB) lookForKeys(ctx context.Context) error {
+	if d.sealer.refused && time.Since(d.sealer.looked) <= lookEvery {
+		return ErrMasterKey
+	}
+	return d.readSealingKeys(ctx)
 }
 
 // readSealingKeys opens all data keys; the caller holds mu.
@@ -100,13 +100,12 @@ func (d *DB) readSealingKeys(ctx context.Context) error {
 	for _, r := range rows {
 		key, err := d.sealer.unwrap(r)
 		if err != nil {
-			d.sealer.refused.Store(true)
+			d.sealer.refused = true
 			return err
 		}
 		keys[r.ID], newest = key.Cipher(), r.ID
 	}
-	d.sealer.keys, d.sealer.newest = keys, newest
-	d.sealer.refused.Store(false)
+	d.sealer.keys, d.sealer.newest, d.sealer.refused = keys, newest, false
 	return nil
 }
 
@@ -195,10 +194,6 @@ func (d *DB) CheckSealing(ctx context.Context) error {
 	_, _, err := d.currentKey(ctx)
 	return err
 }
-
-// LacksMasterKey says whether the master keys did not open what is in the
-// database when it was last read. It asks nobody.
-func (d *DB) LacksMasterKey() bool { return d.sealer.refused.Load() }
 
 var listSealedOtherwise = newStatement("webhooks.list_sealed_otherwise", `
 SELECT id, workspace_id
