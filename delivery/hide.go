@@ -10,25 +10,34 @@ import (
 	"github.com/hookql/hookql/internal/webhook"
 )
 
-// hide takes a webhook's secrets, and the values of its own headers, out of all
-// that its answer shows, and notes whether there was a secret.
-func hide(w *webhook.Webhook, a *probe.Answer) {
+// hidden are the texts of a webhook that no answer may show: its secrets, and the
+// values of its own headers, in all their spellings.
+type hidden struct{ secrets, values []string }
+
+func hiddenOf(w *webhook.Webhook) (h hidden) {
 	for _, secret := range []webhook.Secret{w.Secret, w.PreviousSecret} {
 		bare := strings.TrimPrefix(strings.TrimPrefix(string(secret), webhook.SecretPrefix), "whsk_")
 		if bare == "" {
 			continue
 		}
-		texts := spellings(strings.TrimRight(bare, "="))
+		h.secrets = append(h.secrets, spellings(strings.TrimRight(bare, "="))...)
 		if key, err := secret.Key(); err == nil {
-			texts = append(texts, hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)))
-		}
-		a.Secret = mask(a, texts) || a.Secret
-	}
-	for _, h := range w.Headers {
-		if len(h.Value) >= leastValue {
-			mask(a, spellings(h.Value))
+			h.secrets = append(h.secrets, hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)))
 		}
 	}
+	for _, own := range w.Headers {
+		if len(own.Value) >= leastValue {
+			h.values = append(h.values, spellings(own.Value)...)
+		}
+	}
+	return h
+}
+
+// hide takes them out of all that an answer shows, and notes whether there was a
+// secret.
+func (h hidden) hide(a *probe.Answer) {
+	a.Secret = mask(a, h.secrets)
+	mask(a, h.values)
 }
 
 // leastValue is how long a header's value is at least that is looked for: what is

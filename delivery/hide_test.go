@@ -84,7 +84,7 @@ func answerOf(t *testing.T, secret webhook.Secret, token string, answer func(htt
 	defer server.Close()
 	w := postWebhook(server.URL)
 	w.Secret, w.Headers = secret, []webhook.Header{{Name: "Authorization", Value: token}}
-	l := line{engine: devEngine(), webhook: w, payload: payloads("job.status")[0], sent: new(sent)}
+	l := line{engine: devEngine(), webhook: w, hidden: hiddenOf(w), payload: payloads("job.status")[0], sent: new(sent)}
 	return l.Send(t.Context(), "test_1", probe.Shot{})[0]
 }
 

@@ -22,6 +22,7 @@ import (
 type line struct {
 	engine   *Engine
 	webhook  *webhook.Webhook
+	hidden   hidden // in what is shown of its answers
 	payload  Payload
 	happened time.Time        // when the events of the test did, so that one sent twice is the same
 	witness  *webhook.Webhook // nil: there is none
@@ -58,7 +59,7 @@ func (l *line) send(ctx context.Context, s *probe.Shot) probe.Answer {
 	}
 	x, message := l.engine.try(ctx, l.webhook, links, func(at time.Time) (*request, error) { return l.shoot(s, at) })
 	a := probe.Answer{Exchange: x, Sentence: message}
-	hide(l.webhook, &a)
+	l.hidden.hide(&a)
 	if x.Response != nil {
 		a.StatusLine = statusLine(x.Response)
 		a.RetryAfter = retryAfter(x.Response, time.Now())
@@ -159,7 +160,7 @@ func (l *line) Count(ctx context.Context, messageID string) (int, error) {
 	x, message := l.engine.attempt(ctx, l.witness, m)
 	if x.Outcome != webhook.OutcomeDelivered {
 		a := probe.Answer{Exchange: x, Sentence: message}
-		hide(l.witness, &a)
+		hiddenOf(l.witness).hide(&a)
 		return 0, errors.New(strings.TrimSuffix(a.Sentence, "."))
 	}
 	var counted struct{ Count *int }

@@ -156,6 +156,7 @@ type testRun struct {
 	tests     []webhook.Test
 	succeeded error // what Plan.Succeeded said
 
+	hidden  hidden       // in what is shown of the answers
 	sent    sent         // to the receiver
 	control atomic.Int64 // a probe.Control
 	cancel  context.CancelCauseFunc
@@ -187,8 +188,9 @@ func (e *Engine) begin(ctx context.Context, p Plan) (context.Context, *testRun, 
 func newTestRun(p Plan) *testRun {
 	parts := p.parts()
 	r := &testRun{
-		plan:  p,
-		parts: parts,
+		plan:   p,
+		parts:  parts,
+		hidden: hiddenOf(p.Webhook),
 		run: webhook.TestRun{
 			ID:          webhook.NewID(webhook.TestRunPrefix),
 			WorkspaceID: p.Webhook.WorkspaceID,
@@ -330,7 +332,7 @@ func controlOf(valid *webhook.Test) probe.Control {
 // test runs one test and fills in its result.
 func (e *Engine) test(ctx context.Context, r *testRun, i int, test *webhook.Test) {
 	part, control := r.parts[i], probe.Control(r.control.Load())
-	l := &line{engine: e, webhook: r.plan.Webhook, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness, sent: &r.sent}
+	l := &line{engine: e, webhook: r.plan.Webhook, hidden: r.hidden, payload: *part.payload, happened: webhook.Now(), witness: r.plan.Witness, sent: &r.sent}
 	defer l.links.close()
 	result := part.scenario.Run(ctx, &probe.Trial{
 		Webhook:   r.plan.Webhook,
