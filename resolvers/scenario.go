@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -121,7 +122,7 @@ func (r *Resolver) vary(ctx context.Context, p *delivery.Plan) error {
 		if schema == nil {
 			continue
 		}
-		p.Payloads[i].Closed = extra && i == 0 && schema.Closed(p.Payloads[i].Data)
+		p.Payloads[i].Closed = extra && i == 0 && isClosed(schema, p.Payloads[i].Data)
 		n, err := varyPayload(ctx, &p.Payloads[i], schema, varied)
 		if err != nil {
 			return err
@@ -132,6 +133,12 @@ func (r *Resolver) vary(ctx context.Context, p *delivery.Plan) error {
 		}
 	}
 	return nil
+}
+
+// isClosed says whether data that fit a schema would not with the member that
+// webhook.ScenarioExtraField adds.
+func isClosed(schema *payload.Schema, data json.RawMessage) bool {
+	return schema.Check(data) == nil && schema.Check(probe.Extended(data)) != nil
 }
 
 // schemaNamed is the schema of the event type of a name; nil where there is none.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,7 +39,7 @@ var robustness = slices.Concat(
 			Mend:        "Read the members that you use and ignore the rest.",
 			needs:       []need{objectData, openSchema},
 			run: func(ctx context.Context, t *Trial) {
-				a := t.send(ctx, Shot{Data: withMember(t.Data, "hookql_extra", map[string]any{"added": "later"})})
+				a := t.send(ctx, Shot{Data: Extended(t.Data)})
 				t.received(&a, "")
 			},
 		},
@@ -82,6 +83,12 @@ var robustness = slices.Concat(
 		},
 	}},
 )
+
+// Extended are the data of an event with a member that nobody knows; other data
+// than an object stay as they are.
+func Extended(data json.RawMessage) json.RawMessage {
+	return withMember(data, "hookql_extra", map[string]any{"added": "later"})
+}
 
 func objectData(t *Trial) string {
 	if isObject(t.Data) {

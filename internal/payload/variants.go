@@ -69,17 +69,6 @@ func (s *Schema) Variants(kind VariantKind, like json.RawMessage) []Variant {
 	return fitting[:min(len(fitting), maxVariants)]
 }
 
-// Closed says whether data that fit would no longer do so with a member more.
-func (s *Schema) Closed(like json.RawMessage) bool {
-	v, err := webhook.DecodeJSON(like)
-	members, isObject := v.(map[string]any)
-	if err != nil || !isObject || s.check(v) != nil {
-		return false
-	}
-	members["hookql_extra"] = map[string]any{"added": "later"}
-	return s.check(members) != nil
-}
-
 // draft is a variant that is still to be checked.
 type draft struct {
 	label string
