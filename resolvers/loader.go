@@ -121,6 +121,15 @@ type (
 	testBodies    struct{}
 )
 
+// byID are objects by their ids.
+func byID[T any](found []T, id func(T) string) map[string]T {
+	objects := make(map[string]T, len(found))
+	for _, o := range found {
+		objects[id(o)] = o
+	}
+	return objects
+}
+
 // schema is the JSON Schema of an event type, nil where it has none.
 func (l *loaders) schema(ctx context.Context, eventTypeID string) (json.RawMessage, error) {
 	return load(l, eventTypeID, eventSchema{}, func(ids []string) (map[string]json.RawMessage, error) {
@@ -131,22 +140,14 @@ func (l *loaders) schema(ctx context.Context, eventTypeID string) (json.RawMessa
 func (l *loaders) webhook(ctx context.Context, id string) (*webhook.Webhook, error) {
 	return load(l, id, webhookItself{}, func(ids []string) (map[string]*webhook.Webhook, error) {
 		found, err := l.DB.WebhooksByID(ctx, l.workspaceID, ids)
-		byID := make(map[string]*webhook.Webhook, len(found))
-		for _, w := range found {
-			byID[w.ID] = w
-		}
-		return byID, err
+		return byID(found, func(w *webhook.Webhook) string { return w.ID }), err
 	})
 }
 
 func (l *loaders) event(ctx context.Context, id string) (*webhook.Event, error) {
 	return load(l, id, eventItself{}, func(ids []string) (map[string]*webhook.Event, error) {
 		found, err := l.DB.EventsByID(ctx, l.workspaceID, ids)
-		byID := make(map[string]*webhook.Event, len(found))
-		for _, e := range found {
-			byID[e.ID] = e
-		}
-		return byID, err
+		return byID(found, func(e *webhook.Event) string { return e.ID }), err
 	})
 }
 
@@ -174,11 +175,7 @@ func (l *loaders) delivery(ctx context.Context, id string) (*webhook.Delivery, e
 	return load(l, id, deliveryItself{}, func(ids []string) (map[string]*webhook.Delivery, error) {
 		found, err := l.DB.DeliveriesAmong(ctx, l.workspaceID, ids, webhook.DeliveryFilter{})
 		l.leadOn(webhook.Slice[*webhook.Delivery]{Items: found})
-		byID := make(map[string]*webhook.Delivery, len(found))
-		for _, d := range found {
-			byID[d.ID] = d
-		}
-		return byID, err
+		return byID(found, func(d *webhook.Delivery) string { return d.ID }), err
 	})
 }
 

@@ -354,15 +354,13 @@ func unknownEventTypes(all []*webhook.EventType, events, before []string) (errs 
 // unknownEventType says that a name is not in the catalogue, or archived, and
 // which one may have been meant.
 func unknownEventType(name string, all []*webhook.EventType) string {
-	for _, t := range all {
-		if t.ArchivedAt != nil && t.Name == name {
-			return fmt.Sprintf("The event type %q is archived: webhooks that name it already keep it, others cannot add it. The query `eventTypes` lists those that can be added.", name)
-		}
-	}
 	var names []string
 	for _, t := range all {
-		if t.ArchivedAt == nil {
+		switch {
+		case t.ArchivedAt == nil:
 			names = append(names, t.Name)
+		case t.Name == name:
+			return fmt.Sprintf("The event type %q is archived: webhooks that name it already keep it, others cannot add it. The query `eventTypes` lists those that can be added.", name)
 		}
 	}
 	if meant := similar.Name(name, names, fold); meant != "" {
